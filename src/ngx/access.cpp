@@ -1,0 +1,183 @@
+// The access phase: who may come in, and what somebody gets who is not signed in.
+#include "../oidc/text.hpp"
+#include "lookup.hpp"
+#include "module.hpp"
+#include "request.hpp"
+#include "signin.hpp"
+
+namespace auth_oidc {
+namespace {
+
+// What kind of request wants in (protocol.md 1.4). Only a navigation is ever sent to sign in; nobody is let in by a header.
+enum class Kind { navigation, framed, post, program };
+
+bool has_html(ngx_http_request_t *r) {
+    return request_header(r, "accept").find("text/html") != std::string_view::npos;
+}
+
+Kind kind_of_get(ngx_http_request_t *r) {
+    std::string_view mode = request_header(r, "sec-fetch-mode");
+    if (mode.empty()) {
+        return has_html(r) ? Kind::navigation : Kind::program;
+    }
+    if (mode != "navigate" || request_header(r, "sec-purpose").find("prefetch") != std::string_view::npos) {
+        return Kind::program;
+    }
+    std::string_view destination = request_header(r, "sec-fetch-dest");
+    return destination.empty() || destination == "document" ? Kind::navigation : Kind::framed;
+}
+
+Kind kind_of(ngx_http_request_t *r) {
+    if (!request_header(r, "upgrade").empty() || !request_header(r, "x-requested-with").empty()) {
+        return Kind::program;
+    }
+    if (r->method == NGX_HTTP_GET || r->method == NGX_HTTP_HEAD) {
+        return kind_of_get(r);
+    }
+    std::string_view mode = request_header(r, "sec-fetch-mode");
+    bool page = mode.empty() ? has_html(r) : mode == "navigate";
+    return r->method == NGX_HTTP_POST && page ? Kind::post : Kind::program;
+}
+
+using Providers = std::vector<Provider *>;
+
+// RFC 6750 section 3: a challenge without an error, for there was no token.
+ngx_int_t answer_program(ngx_http_request_t *r, const Provider &provider) {
+    std::string url = login_url(provider, {});
+    add_header(r, "WWW-Authenticate", "Bearer realm=\"" + std::string(view(provider.name)) + "\"");
+    std::string body = "{\"error\":\"login_required\",\"error_description\":\"sign in at login_url\",\"login_url\":\"" +
+                       oidc::json_escape(url) + "\"}";
+    return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
+}
+
+ngx_int_t answer_page(ngx_http_request_t *r, const Provider &provider, Kind kind) {
+    std::string url = login_url(provider, kind == Kind::post ? "/" : return_target(r));
+    std::string page = signin_needed_page({"Sign in", url}, kind == Kind::post, kind == Kind::framed);
+    return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "text/html; charset=utf-8", std::move(page), {}});
+}
+
+ngx_int_t login_or_choice(ngx_http_request_t *r, Context &context, const Providers &providers) {
+    if (providers.size() > 1) {
+        return send_choice(r, providers, return_target(r), NGX_HTTP_UNAUTHORIZED);
+    }
+    LoginWish wish;
+    wish.target = return_target(r);
+    return start_login(r, context, *providers[0], wish);
+}
+
+ngx_int_t refuse(ngx_http_request_t *r, const Providers &providers) {
+    Kind kind = kind_of(r);
+    return kind == Kind::program ? answer_program(r, *providers[0]) : answer_page(r, *providers[0], kind);
+}
+
+ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Providers &providers) {
+    LocationConf *location = location_conf(r);
+    std::string mode = location->anonymous ? evaluate(r, location->anonymous) : "auto";
+    context.login_provider = providers[0];
+    if (mode == "allow") {
+        return NGX_DECLINED;        // never NGX_OK: `satisfy any; deny all` would open
+    }
+    if (mode == "login") {
+        return login_or_choice(r, context, providers);
+    }
+    if (mode == "auto") {
+        return kind_of(r) == Kind::navigation ? login_or_choice(r, context, providers) : refuse(r, providers);
+    }
+    if (mode == "deny") {
+        return answer_program(r, *providers[0]);
+    }
+    return fail(r, {nullptr, oidc::our_error("anonymous_mode", "\"auth_oidc_anonymous\" gives \"" + oidc::log_safe(mode) +
+                    "\", expected auto, login, deny or allow"), {}, "login", 0, {}});
+}
+
+// The providers that auth_oidc of this location names for this request. NGX_DECLINED: off.
+ngx_int_t evaluate_providers(ngx_http_request_t *r, const LocationConf &location, Providers &providers) {
+    std::string names;
+    for (ngx_uint_t i = 0; i < location.auth_oidc->nelts; i++) {
+        names += evaluate(r, &static_cast<ngx_http_complex_value_t *>(location.auth_oidc->elts)[i]) + " ";
+    }
+    std::vector<std::string> words = oidc::split_words(names);
+    if (words.size() == 1 && words[0] == "off") {
+        return NGX_DECLINED;
+    }
+    for (const std::string &word : words) {
+        Provider *provider = main_conf(r)->find(word);
+        if (provider == nullptr) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "auth_oidc: \"auth_oidc\" names \"%s\", and there is no oidc_provider "
+                          "of that name", oidc::log_safe(word).c_str());
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+        providers.push_back(provider);
+    }
+    if (providers.empty()) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "auth_oidc: the variable in \"auth_oidc\" is empty: only \"off\" opens");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return NGX_OK;
+}
+
+ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
+    Context &context = ensure_context(r);
+    ngx_int_t found = find_session(r, context, providers);
+    if (found == NGX_OK) {
+        context.status = "session";
+        return NGX_OK;
+    }
+    if (found == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+    if (found == NGX_ERROR) {
+        Failure failure;
+        failure.provider = providers[0];
+        failure.error = oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
+        failure.action = "session look-up";
+        failure.retry_after = 1;
+        return fail(r, failure);
+    }
+    context.status = "anonymous";
+    return answer_anonymous(r, context, providers);
+}
+
+}  // namespace
+
+ngx_int_t send_choice(ngx_http_request_t *r, const Providers &providers, const std::string &target, ngx_uint_t status) {
+    std::vector<std::string> urls;
+    for (const Provider *provider : providers) {
+        urls.push_back(login_url(*provider, target));
+    }
+    std::vector<PageLink> links;
+    for (size_t i = 0; i < providers.size(); i++) {
+        links.push_back({providers[i]->shown_name(), urls[i]});
+    }
+    return send_answer(r, {status, "text/html; charset=utf-8", signin_page(links), {}});
+}
+
+ngx_int_t on_preaccess(ngx_http_request_t *r) {
+    MainConf *main = main_conf(r);
+    if (r != r->main || main->providers.empty()) {
+        return NGX_DECLINED;
+    }
+    RequestCookies cookies;
+    cookies.collect(r, *main, true);
+    if (cookies.begin() != cookies.end()) {
+        Context &context = ensure_context(r);
+        context.cookies = std::move(cookies);
+        context.collected = true;
+    }
+    return NGX_DECLINED;
+}
+
+ngx_int_t on_access(ngx_http_request_t *r) {
+    LocationConf *location = location_conf(r);
+    if (location->auth_oidc == nullptr || location->auth_oidc->nelts == 0) {
+        return NGX_DECLINED;
+    }
+    if (location->constant) {
+        return decide(r, location->providers);
+    }
+    Providers providers;
+    ngx_int_t named = evaluate_providers(r, *location, providers);
+    return named == NGX_OK ? decide(r, providers) : named;
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,106 @@
+#include "body.hpp"
+
+namespace auth_oidc {
+
+class Body {
+public:
+    std::string text;
+    bool done = false;
+    ngx_int_t failed = NGX_OK;
+};
+
+namespace {
+
+bool is_form(ngx_http_request_t *r) {
+    if (r->headers_in.content_type == nullptr) {
+        return false;
+    }
+    std::string_view type = view(r->headers_in.content_type->value);
+    constexpr std::string_view form = "application/x-www-form-urlencoded";
+    return type.size() >= form.size() && ngx_strncasecmp(r->headers_in.content_type->value.data, borrow(form).data, form.size()) == 0 &&
+           (type.size() == form.size() || type[form.size()] == ';' || type[form.size()] == ' ');
+}
+
+// Moves what has arrived into our text and gives the buffers back.
+void take(ngx_http_request_t *r, Body &body) {
+    ngx_chain_t *chain = r->request_body->bufs;
+    for (; chain != nullptr; chain = chain->next) {
+        ngx_buf_t *buffer = chain->buf;
+        if (ngx_buf_in_memory(buffer)) {
+            body.text.append(reinterpret_cast<char *>(buffer->pos), static_cast<size_t>(buffer->last - buffer->pos));
+            buffer->pos = buffer->last;
+        }
+    }
+    r->request_body->bufs = nullptr;
+    if (body.text.size() > max_body) {
+        body.failed = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+}
+
+void go_on(ngx_http_request_t *r, Body &body, ngx_int_t failed) {
+    if (body.failed == NGX_OK) {
+        body.failed = failed;
+    }
+    body.done = true;
+    resume(r);
+}
+
+void on_more(ngx_http_request_t *r) {
+    Body &body = *ensure_context(r).body;
+    if (r->connection->read->timedout) {
+        r->connection->timedout = 1;
+        go_on(r, body, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+    ngx_int_t got = ngx_http_read_unbuffered_request_body(r);
+    if (got >= NGX_HTTP_SPECIAL_RESPONSE || got == NGX_ERROR) {
+        go_on(r, body, got == NGX_ERROR ? NGX_HTTP_BAD_REQUEST : got);
+        return;
+    }
+    take(r, body);
+    if (!r->reading_body || body.failed != NGX_OK) {
+        go_on(r, body, NGX_OK);
+    }
+}
+
+// Called by nginx with what had arrived already, possibly from inside ngx_http_read_client_request_body.
+void on_first(ngx_http_request_t *r) {
+    Body &body = *ensure_context(r).body;
+    take(r, body);
+    if (!r->reading_body || body.failed != NGX_OK) {
+        body.done = true;
+        return;
+    }
+    r->read_event_handler = entry<&on_more>;
+}
+
+}  // namespace
+
+ngx_int_t read_form(ngx_http_request_t *r, Context &context, std::string &text) {
+    if (context.body == nullptr) {
+        if (!is_form(r)) {
+            return NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
+        }
+        if (r->headers_in.content_length_n > static_cast<off_t>(max_body)) {
+            return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+        }
+        context.body = std::make_shared<Body>();
+        r->request_body_no_buffering = 1;
+        ngx_int_t started = ngx_http_read_client_request_body(r, entry<&on_first>);
+        if (started >= NGX_HTTP_SPECIAL_RESPONSE) {
+            return started;
+        }
+        r->main->count--;       // the reference of the read; the phases hold their own
+        if (!context.body->done) {
+            r->write_event_handler = ngx_http_request_empty_handler;
+            return NGX_AGAIN;
+        }
+    }
+    if (!context.body->done) {
+        return NGX_AGAIN;
+    }
+    text = std::move(context.body->text);
+    return context.body->failed;
+}
+
+}  // namespace auth_oidc

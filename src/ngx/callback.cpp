@@ -1,0 +1,305 @@
+// The callback: from the provider's redirect to a session (protocol.md 2).
+//
+//   read_callback -> ticket -> state entered as used -> provider data -> Login -> token request in a subrequest -> Login
+//        |             |            |                                       ^            |
+//        |             |            +- somebody was here: wait, then go on  |            +- FetchKeys: wait for the keyring
+//        |             +- none: the session of this very state, or a page   +------------+- UserInfo in a subrequest
+//        +- malformed: a page                                                            +- SignedIn: session, cookies, 302
+#include "../oidc/http.hpp"
+#include "../oidc/login.hpp"
+#include "body.hpp"
+#include "endpoints.hpp"
+#include "lookup.hpp"
+#include "signin.hpp"
+#include "subrequest.hpp"
+
+namespace auth_oidc {
+
+// A callback that is being worked on. Whoever goes away in the middle leaves its state "cut off" behind.
+class Exchange {
+public:
+    Exchange(SharedState &state, Provider &owner, const oidc::Digest &digest, std::string where)
+        : provider(owner), origin(std::move(where)), shared_(state), digest_(digest) {
+        provider.exchanges++;
+    }
+    ~Exchange() {
+        provider.exchanges--;
+        shared_.finish(digest_, how_);
+    }
+    Exchange(const Exchange &) = delete;
+    Exchange &operator=(const Exchange &) = delete;
+
+    void ended(StateUse how) { how_ = how; }
+
+    Provider &provider;
+    const std::string origin;               // of the redirect_uri: the return target is sent out behind it
+    oidc::Callback callback;
+    oidc::Ticket ticket;
+    std::unique_ptr<oidc::Login> login;
+    std::shared_ptr<const oidc::ProviderData> data;
+    SubFetch fetch;
+    bool fetching = false, waits_for_keys = false;
+    std::unique_ptr<Waiter> waiter;
+    StoreCall save;
+    std::string record;
+    bool saving = false;
+
+private:
+    SharedState &shared_;
+    oidc::Digest digest_;
+    StateUse how_ = StateUse::cut_off;
+};
+
+namespace {
+
+constexpr ngx_uint_t max_exchanges = 64;    // per provider and worker: no location's limit_req reaches this path
+constexpr ngx_msec_t look_again = 50;       // another worker cannot wake us
+constexpr size_t max_kept_target = 200;
+
+ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Error &error) {
+    exchange.ended(StateUse::failed);
+    SharedState &state = *main_conf(r)->state;
+    state.add(error.fault == oidc::Fault::browser    ? Count::logins_failed_browser
+              : error.fault == oidc::Fault::provider ? Count::logins_failed_provider
+                                                     : Count::logins_failed_us);
+    Failure failure;
+    failure.provider = &exchange.provider;
+    failure.error = error;
+    failure.retry_url = login_url(exchange.provider, exchange.ticket.target);
+    if (error.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        failure.retry_after = 1;
+    }
+    return fail(r, failure);
+}
+
+// The end of a callback, however it came: the ticket is used up, and the loop guard counts.
+void close_ticket(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    bool secure = is_secure(exchange.origin);
+    set_own_cookie(r, {std::string(ticket_prefix) + exchange.callback.state, {}}, secure, 0);
+    count_callback(r, context, exchange.provider, secure);
+}
+
+ngx_int_t act(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc::Action action);
+
+ngx_int_t start_fetch(ngx_http_request_t *r, Exchange &exchange, oidc::http::Request request) {
+    exchange.fetch.request = std::move(request);
+    exchange.fetch.options = &exchange.provider.fetch;
+    exchange.fetching = true;
+    return run_in_subrequest(r, exchange.fetch);
+}
+
+ngx_int_t fetch_keys(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    exchange.waiter = std::make_unique<Waiter>([r] { resume(r); });
+    Keyring &keyring = *exchange.provider.keyring;
+    if (keyring.refresh_keys(*exchange.waiter, KeysFor::ourselves, exchange.data.get()) == NGX_AGAIN) {
+        exchange.waits_for_keys = true;
+        prepare_wait(r);
+        return NGX_AGAIN;
+    }
+    exchange.data = keyring.current();
+    return act(r, context, exchange, exchange.login->resume(exchange.data, ngx_time()));
+}
+
+ngx_int_t go_to_target(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    close_ticket(r, context, exchange);
+    return send_redirect(r, exchange.origin + exchange.ticket.target);
+}
+
+// The session that the browser brought is gone before the new one is named (session fixation).
+void drop_old_session(ngx_http_request_t *r, Context &context, Provider &provider) {
+    for (const Cookie &cookie : cookies_of(r, context)) {
+        if (cookie.name == provider.cookie) {
+            StoreCall call;
+            prepare_call(r, call, provider, cookie.value);
+            call.store->ops->erase(&call);
+        }
+    }
+}
+
+ngx_int_t finish_save(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    StoreCall &save = exchange.save;
+    if (save.answer != Stored::found) {
+        close_ticket(r, context, exchange);
+        return fail_login(r, exchange, oidc::our_error("session_store", save.answer == Stored::too_large
+                          ? "the session of " + std::to_string(exchange.record.size()) + " bytes is too large for its store"
+                          : "the session could not be stored", NGX_HTTP_SERVICE_UNAVAILABLE));
+    }
+    drop_old_session(r, context, exchange.provider);
+    set_session_cookie(r, exchange.provider, save.new_cookie, is_secure(exchange.origin));
+    exchange.ended(StateUse::signed_in);
+    main_conf(r)->state->add(Count::logins_finished);
+    context.status = "callback";
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed in, provider \"%V\"", &exchange.provider.name);
+    return go_to_target(r, context, exchange);
+}
+
+ngx_int_t save_session(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc::Session session) {
+    // The target too, for the back button and the double click that come when the ticket is gone.
+    const std::string &target = exchange.ticket.target;
+    session[oidc::Field::state] += " " + (target.size() <= max_kept_target ? target : target.substr(0, target.find('?')).substr(0, max_kept_target));
+    exchange.record = oidc::write_session(session);
+    prepare_call(r, exchange.save, exchange.provider, {});
+    exchange.save.record = exchange.record;
+    if (exchange.save.store->ops->create(&exchange.save) == NGX_AGAIN) {
+        exchange.saving = true;
+        prepare_wait(r);
+        return NGX_AGAIN;
+    }
+    return finish_save(r, context, exchange);
+}
+
+ngx_int_t start_over(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    exchange.ended(StateUse::failed);
+    close_ticket(r, context, exchange);
+    LoginWish wish;
+    wish.target = exchange.ticket.target;
+    wish.retried = true;
+    return start_login(r, context, exchange.provider, wish);
+}
+
+ngx_int_t act(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc::Action action) {
+    if (auto *request = std::get_if<oidc::http::Request>(&action)) {
+        return start_fetch(r, exchange, std::move(*request));
+    }
+    if (std::holds_alternative<oidc::FetchKeys>(action)) {
+        return fetch_keys(r, context, exchange);
+    }
+    if (auto *signed_in = std::get_if<oidc::SignedIn>(&action)) {
+        return save_session(r, context, exchange, std::move(signed_in->session));
+    }
+    if (std::holds_alternative<oidc::StartOver>(action)) {
+        return start_over(r, context, exchange);
+    }
+    close_ticket(r, context, exchange);
+    return fail_login(r, exchange, std::get<oidc::Error>(action));
+}
+
+// The callback goes on after something it waited for has come.
+ngx_int_t go_on(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    if (exchange.saving) {
+        exchange.saving = false;
+        return finish_save(r, context, exchange);
+    }
+    if (exchange.waits_for_keys) {
+        exchange.waits_for_keys = false;
+        if (auto fresh = exchange.provider.keyring->current()) {
+            exchange.data = fresh;
+        }
+        return act(r, context, exchange, exchange.login->resume(exchange.data, ngx_time()));
+    }
+    if (exchange.fetching) {
+        if (!exchange.fetch.done) {
+            return NGX_AGAIN;
+        }
+        exchange.fetching = false;
+        return act(r, context, exchange, exchange.login->resume(exchange.fetch.reply, ngx_time()));
+    }
+    exchange.data = exchange.provider.keyring->current();
+    if (!exchange.data) {
+        return wait_for_data(r, context, exchange.provider);
+    }
+    exchange.login = std::make_unique<oidc::Login>(exchange.provider.client, exchange.data, exchange.ticket);
+    return act(r, context, exchange, exchange.login->resume(exchange.callback, ngx_time()));
+}
+
+// ---- before the exchange ------------------------------------------------------------------------------------------------------
+
+ngx_int_t refuse(ngx_http_request_t *r, const Context &context, oidc::Error error) {
+    Failure failure;
+    const auto &providers = context.endpoint->providers;
+    failure.provider = providers.size() == 1 ? providers[0] : nullptr;
+    failure.error = std::move(error);
+    failure.retry_url = failure.provider ? login_url(*failure.provider, "/") : std::string(view(providers[0]->login_uri));
+    main_conf(r)->state->add(Count::logins_failed_browser);
+    return fail(r, failure);
+}
+
+std::string state_mark(std::string_view state) { return oidc::base64url_encode(oidc::bytes(oidc::sha256(state))); }
+
+// The back button or a double click after a login that ended well: the session knows the state it came from.
+ngx_int_t without_ticket(ngx_http_request_t *r, Context &context, const oidc::Callback &callback) {
+    if (find_session(r, context, context.endpoint->providers) == NGX_OK) {
+        const oidc::SessionView *session = load_session(r, context);
+        std::string mark = state_mark(callback.state) + " ";
+        if (session && oidc::starts_with(session->field(oidc::Field::state), mark)) {
+            auto origin = base_url(r, context.session.provider);
+            std::string target = safe_target(session->field(oidc::Field::state).substr(mark.size()), "/");
+            return origin ? send_redirect(r, *origin + target) : fail(r, {nullptr, origin.error(), {}, "login", 0, {}});
+        }
+    }
+    return refuse(r, context, oidc::browser_error("ticket_missing", "no cookie of this browser belongs to this state: the sign-in is "
+                                                  "too old, was used already or began elsewhere"));
+}
+
+// The state was entered before: by a click whose answer is on its way, or by one that ended.
+ngx_int_t used_before(ngx_http_request_t *r, Context &context, OpenedTicket &opened, StateUse use) {
+    std::string origin = oidc::http::parse_url(opened.ticket.redirect_uri)->origin();
+    LoginWish wish;
+    wish.target = opened.ticket.target;
+    switch (use) {
+        case StateUse::running:
+            context.alarm = std::make_unique<Alarm>([](void *request) { resume(static_cast<ngx_http_request_t *>(request)); }, r);
+            context.alarm->after(look_again);
+            prepare_wait(r);
+            return NGX_AGAIN;
+        case StateUse::signed_in:
+            return send_redirect(r, origin + opened.ticket.target);
+        case StateUse::cut_off:
+            return start_login(r, context, *opened.provider, wish);
+        default:
+            break;
+    }
+    return refuse(r, context, oidc::browser_error("state_used", "this state was used before, and the sign-in with it failed"));
+}
+
+// The ticket is of this server when its redirect_uri is the address that was called.
+bool is_of_this_server(ngx_http_request_t *r, const OpenedTicket &opened) {
+    if (server_conf(r)->many_base_urls) {
+        return true;
+    }
+    auto base = base_url(r, opened.provider);
+    return base && *base + std::string(view(r->uri)) == opened.ticket.redirect_uri;
+}
+
+ngx_int_t open_exchange(ngx_http_request_t *r, Context &context, oidc::Callback callback) {
+    auto opened = open_ticket(r, context, context.endpoint->providers, callback.state);
+    if (!opened || !is_of_this_server(r, *opened)) {
+        return without_ticket(r, context, callback);
+    }
+    SharedState &state = *main_conf(r)->state;
+    oidc::Digest digest = oidc::sha256(callback.state);
+    bool again = context.alarm != nullptr;
+    StateUse use = again ? state.look(digest) : state.enter(digest);
+    if (use != StateUse::first || again) {
+        return used_before(r, context, *opened, use == StateUse::first ? StateUse::cut_off : use);
+    }
+    Provider &provider = *opened->provider;
+    auto origin = oidc::http::parse_url(opened->ticket.redirect_uri);
+    if (!origin || provider.exchanges >= max_exchanges) {
+        state.finish(digest, StateUse::cut_off);
+        return fail(r, {&provider, oidc::our_error("too_many_exchanges", "64 logins are being completed already",
+                        NGX_HTTP_SERVICE_UNAVAILABLE), login_url(provider, opened->ticket.target), "login", 1, {}});
+    }
+    context.exchange = std::make_shared<Exchange>(state, provider, digest, origin->origin());
+    context.exchange->callback = std::move(callback);
+    context.exchange->ticket = std::move(opened->ticket);
+    return go_on(r, context, *context.exchange);
+}
+
+}  // namespace
+
+ngx_int_t serve_callback(ngx_http_request_t *r, Context &context) {
+    if (context.exchange) {
+        return go_on(r, context, *context.exchange);
+    }
+    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return refuse_method(r, "GET");
+    }
+    auto callback = oidc::read_callback(view(context.query));
+    if (!callback) {
+        return refuse(r, context, callback.error());
+    }
+    return open_exchange(r, context, std::move(*callback));
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,371 @@
+#include "config.hpp"
+
+#include <algorithm>
+
+#include "../oidc/http.hpp"
+#include "store_zone.hpp"
+
+namespace auth_oidc {
+namespace {
+
+char *set_auth_oidc(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_anonymous(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_scope(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+ngx_conf_enum_t pkce_words[] = {{ngx_string("on"), static_cast<ngx_uint_t>(oidc::Pkce::on)},
+                                {ngx_string("off"), static_cast<ngx_uint_t>(oidc::Pkce::off)},
+                                {ngx_null_string, 0}};
+
+ngx_conf_enum_t client_auth_words[] = {
+    {ngx_string("client_secret_basic"), static_cast<ngx_uint_t>(oidc::ClientAuth::basic)},
+    {ngx_string("client_secret_post"), static_cast<ngx_uint_t>(oidc::ClientAuth::post)},
+    {ngx_string("client_secret_jwt"), static_cast<ngx_uint_t>(oidc::ClientAuth::secret_jwt)},
+    {ngx_string("private_key_jwt"), static_cast<ngx_uint_t>(oidc::ClientAuth::private_key_jwt)},
+    {ngx_string("tls_client_auth"), static_cast<ngx_uint_t>(oidc::ClientAuth::tls)},
+    {ngx_string("self_signed_tls_client_auth"), static_cast<ngx_uint_t>(oidc::ClientAuth::self_signed_tls)},
+    {ngx_string("none"), static_cast<ngx_uint_t>(oidc::ClientAuth::none)},
+    {ngx_null_string, 0}};
+
+constexpr ngx_uint_t anywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+// A directive of the provider block that one of nginx's own setters handles.
+#define PROVIDER(name, setter, member, post) \
+    {ngx_string(name), provider_context | NGX_CONF_TAKE1, setter, NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, member), post}
+#define PROVIDER_TEXT(name) PROVIDER(#name, ngx_conf_set_str_slot, name, nullptr)
+#define PROVIDER_FLAG(name) PROVIDER(#name, ngx_conf_set_flag_slot, name, nullptr)
+#define PROVIDER_TIME(name) PROVIDER(#name, ngx_conf_set_sec_slot, name, nullptr)
+#define PROVIDER_MSEC(name) PROVIDER(#name, ngx_conf_set_msec_slot, name, nullptr)
+
+}  // namespace
+
+ngx_command_t commands[] = {
+    {ngx_string("oidc_provider"), NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1, provider_block,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("keyval_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_keyval_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_oidc"), anywhere | NGX_CONF_1MORE, set_auth_oidc, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, anonymous), nullptr},
+    {ngx_string("auth_oidc_base_url"), anywhere | NGX_CONF_TAKE1, set_base_url, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, base_url), nullptr},
+
+    PROVIDER_TEXT(issuer),
+    PROVIDER_TEXT(client_id),
+    PROVIDER_TEXT(client_secret),
+    PROVIDER_TEXT(client_secret_file),
+    PROVIDER_TEXT(config_url),
+    PROVIDER_TEXT(cookie_name),
+    PROVIDER_TEXT(redirect_uri),
+    PROVIDER_TEXT(logout_uri),
+    PROVIDER_TEXT(post_logout_uri),
+    PROVIDER_TEXT(login_uri),
+    PROVIDER_TEXT(display_name),
+    PROVIDER_TEXT(session_store),
+    PROVIDER_TEXT(ssl_trusted_certificate),
+    PROVIDER_TEXT(ssl_crl),
+    PROVIDER_TEXT(ssl_name),
+    PROVIDER_TEXT(ssl_certificate),
+    PROVIDER_TEXT(ssl_certificate_key),
+    PROVIDER_TEXT(http_proxy),
+    PROVIDER_FLAG(logout_token_hint),
+    PROVIDER_FLAG(userinfo),
+    PROVIDER_FLAG(insecure_http),
+    PROVIDER_FLAG(ssl_verify),
+    PROVIDER_TIME(session_timeout),
+    PROVIDER_TIME(session_max_age),
+    PROVIDER_TIME(clock_skew),
+    PROVIDER_TIME(max_age),
+    PROVIDER_TIME(login_timeout),
+    PROVIDER_MSEC(connect_timeout),
+    PROVIDER_MSEC(read_timeout),
+    PROVIDER("pkce", ngx_conf_set_enum_slot, pkce, pkce_words),
+    PROVIDER("client_auth_method", ngx_conf_set_enum_slot, client_auth_method, client_auth_words),
+    PROVIDER("extra_auth_args", ngx_http_set_complex_value_slot, extra_auth_args, nullptr),
+    {ngx_string("scope"), provider_context | NGX_CONF_1MORE, set_scope, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, id_token_signing_algs), nullptr},
+    {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, acr_values), nullptr},
+    {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 1,
+     nullptr},
+    {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, set_client_key, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    // nginx's own `include` is not allowed in a context that nginx does not know.
+    {ngx_string("include"), provider_context | NGX_CONF_TAKE1, ngx_conf_include, 0, 0, nullptr},
+    ngx_null_command};
+
+Where here(ngx_conf_t *cf) {
+    Where where;
+    where.file = cf->conf_file->file.name;
+    where.line = cf->conf_file->line;
+    return where;
+}
+
+char *conf_log(ngx_conf_t *cf, ngx_uint_t level, const Where &where, const std::string &message) {
+    ngx_str_t text = borrow(message);
+    ngx_str_t file = where.file;
+    ngx_log_error(level, cf->log, 0, "%V in %V:%ui", &text, &file, where.line);
+    return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+Provider *MainConf::find(std::string_view name) const {
+    for (Provider *provider : providers) {
+        if (view(provider->name) == name) {
+            return provider;
+        }
+    }
+    return nullptr;
+}
+
+MainConf *main_conf(ngx_http_request_t *r) {
+    return static_cast<MainConf *>(ngx_http_get_module_main_conf(r, ngx_http_auth_oidc_module));
+}
+ServerConf *server_conf(ngx_http_request_t *r) {
+    return static_cast<ServerConf *>(ngx_http_get_module_srv_conf(r, ngx_http_auth_oidc_module));
+}
+LocationConf *location_conf(ngx_http_request_t *r) {
+    return static_cast<LocationConf *>(ngx_http_get_module_loc_conf(r, ngx_http_auth_oidc_module));
+}
+
+namespace {
+
+char *conf_error(ngx_conf_t *cf, const std::string &message) {
+    return conf_log(cf, NGX_LOG_EMERG, here(cf), message);
+}
+
+std::string quoted(const ngx_str_t &text) { return "\"" + std::string(view(text)) + "\""; }
+
+ngx_str_t *arguments(ngx_conf_t *cf) { return static_cast<ngx_str_t *>(cf->args->elts); }
+
+bool has_variable(const ngx_str_t &text) { return view(text).find('$') != std::string_view::npos; }
+
+bool compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t *value) {
+    ngx_http_compile_complex_value_t compiler{};
+    compiler.cf = cf;
+    compiler.value = text;
+    compiler.complex_value = value;
+    return ngx_http_compile_complex_value(&compiler) == NGX_OK;
+}
+
+char *set_auth_oidc(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+    auto *location = static_cast<LocationConf *>(conf);
+    if (location->auth_oidc != NGX_CONF_UNSET_PTR) {
+        return const_cast<char *>("is duplicate");
+    }
+    ngx_str_t *words = arguments(cf);
+    location->auth_oidc = ngx_array_create(cf->pool, cf->args->nelts - 1, sizeof(ngx_http_complex_value_t));
+    location->auth_oidc_where = here(cf);
+    if (location->auth_oidc == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        if (view(words[i]) == "off") {
+            if (cf->args->nelts != 2) {
+                return conf_error(cf, "\"auth_oidc off\" stands alone: remove \"off\" or the provider names beside it");
+            }
+            return static_cast<char *>(NGX_CONF_OK);
+        }
+        auto *value = static_cast<ngx_http_complex_value_t *>(ngx_array_push(location->auth_oidc));
+        if (value == nullptr || !compile(cf, &words[i], value)) {
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *set_anonymous(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    ngx_str_t value = arguments(cf)[1];
+    std::string_view word = view(value);
+    if (!has_variable(value) && word != "auto" && word != "login" && word != "deny" && word != "allow") {
+        return conf_error(cf, "invalid value " + quoted(value) +
+                                  " in \"auth_oidc_anonymous\", it must be \"auto\", \"login\", \"deny\" or \"allow\"");
+    }
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+char *set_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    ngx_str_t value = arguments(cf)[1];
+    if (!has_variable(value)) {
+        auto url = oidc::http::parse_url(view(value));
+        if (!url || url->target != "/") {
+            return conf_error(cf, "invalid URL " + quoted(value) +
+                                      " in \"auth_oidc_base_url\", write scheme and host only: https://app.example.com");
+        }
+    }
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+// Where another loaded module has a keyval_zone of its own, the directive is its business.
+ngx_command_t *foreign_keyval_zone(ngx_conf_t *cf, ngx_module_t **owner) {
+    for (ngx_uint_t i = 0; cf->cycle->modules[i] != nullptr; i++) {
+        ngx_module_t *module = cf->cycle->modules[i];
+        if (module->type != NGX_HTTP_MODULE || module == &ngx_http_auth_oidc_module || module->commands == nullptr) {
+            continue;
+        }
+        for (ngx_command_t *command = module->commands; command->name.len != 0; command++) {
+            if (view(command->name) == "keyval_zone") {
+                *owner = module;
+                return command;
+            }
+        }
+    }
+    return nullptr;
+}
+
+struct ZoneArguments {
+    ngx_str_t name{};
+    ssize_t size = 0;
+    bool sync = false;
+};
+
+// zone=name:size. The other arguments are those of NGINX Plus; a session's life is session_timeout's business.
+char *read_zone_arguments(ngx_conf_t *cf, ZoneArguments &out) {
+    ngx_str_t *words = arguments(cf);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        std::string_view word = view(words[i]);
+        if (oidc::starts_with(word, "zone=")) {
+            size_t colon = word.find(':', 5);
+            if (colon == std::string_view::npos || colon == 5) {
+                return conf_error(cf, "invalid zone " + quoted(words[i]) + " in \"keyval_zone\", write zone=name:size");
+            }
+            out.name = borrow(word.substr(5, colon - 5));
+            ngx_str_t size = borrow(word.substr(colon + 1));
+            out.size = ngx_parse_size(&size);
+            if (out.size == NGX_ERROR || out.size < static_cast<ssize_t>(8 * ngx_pagesize)) {
+                return conf_error(cf, "invalid zone size " + quoted(size) + " in \"keyval_zone\", it must be at least 32k");
+            }
+        } else if (word == "sync") {
+            out.sync = true;
+        } else if (!oidc::starts_with(word, "timeout=") && !oidc::starts_with(word, "state=") &&
+                   !oidc::starts_with(word, "type=")) {
+            return conf_error(cf, "invalid parameter " + quoted(words[i]) + " in \"keyval_zone\"");
+        }
+    }
+    if (out.name.len == 0) {
+        return conf_error(cf, "\"keyval_zone\" needs the parameter zone=name:size");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+    ngx_module_t *owner = nullptr;
+    if (ngx_command_t *foreign = foreign_keyval_zone(cf, &owner)) {
+        auto *context = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
+        return foreign->set(cf, foreign, context->main_conf[owner->ctx_index]);
+    }
+    ZoneArguments zone;
+    char *status = read_zone_arguments(cf, zone);
+    if (status != NGX_CONF_OK) {
+        return status;
+    }
+    auto *main = static_cast<MainConf *>(conf);
+    if (main->zones == nullptr) {
+        main->zones = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+    }
+    for (ngx_uint_t i = 0; main->zones && i < main->zones->nelts; i++) {
+        if (view(static_cast<ngx_str_t *>(main->zones->elts)[i]) == view(zone.name)) {
+            return conf_error(cf, "duplicate zone " + quoted(zone.name) + " in \"keyval_zone\"");
+        }
+    }
+    auto *name = main->zones ? static_cast<ngx_str_t *>(ngx_array_push(main->zones)) : nullptr;
+    if (name == nullptr || zone_store(cf, {zone.name, static_cast<size_t>(zone.size)}) == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    *name = zone.name;
+    if (zone.sync) {
+        conf_log(cf, NGX_LOG_WARN, here(cf), "\"sync\" of \"keyval_zone\" is ignored: sessions stay on this host, "
+                 "for a fleet write \"session_store redis://...\"");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *set_scope(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+    auto *provider = static_cast<Provider *>(conf);
+    if (provider->scope.data != nullptr) {
+        return const_cast<char *>("is duplicate");
+    }
+    std::vector<std::string> words;
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        std::string text(view(arguments(cf)[i]));
+        std::replace(text.begin(), text.end(), '+', ' ');
+        for (std::string &word : oidc::split_words(text)) {
+            words.push_back(std::move(word));
+        }
+    }
+    std::string scope = oidc::contains(words, "openid") ? "" : "openid";
+    for (const std::string &word : words) {
+        scope += (scope.empty() ? "" : " ") + word;
+    }
+    if (scope.find_first_of("\"\\") != std::string::npos) {
+        return conf_error(cf, "invalid value in \"scope\", a scope has neither quotes nor backslashes");
+    }
+    provider->scope = copy(cf->pool, scope);
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    auto **list = reinterpret_cast<ngx_array_t **>(static_cast<char *>(conf) + cmd->offset);
+    if (*list != nullptr) {
+        return const_cast<char *>("is duplicate");
+    }
+    *list = ngx_array_create(cf->pool, cf->args->nelts - 1, sizeof(ngx_str_t));
+    for (ngx_uint_t i = 1; *list && i < cf->args->nelts; i++) {
+        for (const std::string &text : oidc::split_words(view(arguments(cf)[i]))) {     // several words may be quoted together
+            auto *word = static_cast<ngx_str_t *>(ngx_array_push(*list));
+            if (word == nullptr) {
+                return static_cast<char *>(NGX_CONF_ERROR);
+            }
+            *word = copy(cf->pool, text);
+        }
+    }
+    return static_cast<char *>(*list ? NGX_CONF_OK : NGX_CONF_ERROR);
+}
+
+// cookie_secret and cookie_secret_file (offset 1) fill one list, in the order they are written: the first seals, both open.
+char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    auto *provider = static_cast<Provider *>(conf);
+    const std::string directive(view(cmd->name));
+    std::string secret(view(arguments(cf)[1]));
+    if (cmd->offset == 1) {
+        auto content = read_secret_file(cf, here(cf), arguments(cf)[1], directive.c_str());
+        if (!content) {
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+        secret = *content;
+    }
+    if (secret.size() < 32) {
+        return conf_error(cf, "\"" + directive + "\" is too short: a secret has at least 32 bytes, for example the output of "
+                          "\"openssl rand -base64 32\"");
+    }
+    if (provider->secrets.size() == 2) {
+        return conf_error(cf, "\"" + directive + "\" is given more than twice: the first seals, the second still opens");
+    }
+    provider->secrets.push_back(std::move(secret));
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *set_client_key(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+    auto *provider = static_cast<Provider *>(conf);
+    if (provider->client_key.data != nullptr) {
+        return const_cast<char *>("is duplicate");
+    }
+    provider->client_key = arguments(cf)[1];
+    for (ngx_uint_t i = 2; i < cf->args->nelts; i++) {
+        std::string_view word = view(arguments(cf)[i]);
+        if (oidc::starts_with(word, "kid=")) {
+            provider->client_key_kid = borrow(word.substr(4));
+        } else if (oidc::starts_with(word, "alg=")) {
+            provider->client_key_alg = borrow(word.substr(4));
+        } else {
+            return conf_error(cf, "invalid parameter " + quoted(arguments(cf)[i]) + " in \"client_key\", write kid=... or alg=...");
+        }
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+}  // namespace
+}  // namespace auth_oidc

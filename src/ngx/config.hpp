@@ -1,0 +1,128 @@
+// The configuration: what nginx fills in from the directives, and what becomes of it once everything is read.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../oidc/provider.hpp"
+#include "../oidc/seal.hpp"
+#include "fetch.hpp"
+#include "keyring.hpp"
+#include "ngx.hpp"
+#include "state.hpp"
+#include "store.hpp"
+
+namespace auth_oidc {
+
+// Where a directive stands, for messages that are written after the whole file was read.
+struct Where {
+    ngx_str_t file{};
+    ngx_uint_t line = 0;
+};
+Where here(ngx_conf_t *cf);
+// Logs "message in file:line" at the level; returns NGX_CONF_ERROR for convenience.
+char *conf_log(ngx_conf_t *cf, ngx_uint_t level, const Where &where, const std::string &message);
+
+// Sealers of one worker; made in init_process, when the shared key is there.
+struct Sealers {
+    explicit Sealers(const std::vector<std::string> &secrets)
+        : ticket(secrets, "auth_oidc ticket"), guard(secrets, "auth_oidc guard"), session(secrets, "auth_oidc session") {}
+    oidc::DailySealer ticket;           // logins in flight
+    oidc::DailySealer guard;            // loop counter, logout state, logout confirmation
+    oidc::Sealer session;
+};
+
+// One oidc_provider block. Standard layout: nginx's slots write into it by offset.
+struct Provider {
+    ngx_str_t name{};
+    Where where;
+
+    ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
+    ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
+    ngx_str_t scope{}, session_store{};
+    ngx_str_t ssl_trusted_certificate{}, ssl_crl{}, ssl_name{}, ssl_certificate{}, ssl_certificate_key{}, http_proxy{};
+    ngx_str_t client_key{}, client_key_alg{}, client_key_kid{};
+    ngx_http_complex_value_t *extra_auth_args = nullptr;
+    ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
+    ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
+    ngx_flag_t ssl_verify = NGX_CONF_UNSET;
+    ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
+    time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
+    time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
+    ngx_msec_t connect_timeout = NGX_CONF_UNSET_MSEC, read_timeout = NGX_CONF_UNSET_MSEC;
+
+    // What the above comes to.
+    oidc::Client client;
+    std::string binding;                    // client.binding()
+    std::string cookie;                     // the session cookie's name
+    std::string callback_path;
+    std::vector<std::string> secrets;       // cookie_secret as written; none: the shared key
+    FetchOptions fetch;
+    Store *store = nullptr;
+    std::unique_ptr<Keyring> keyring;
+    std::unique_ptr<Sealers> sealers;
+    ngx_uint_t exchanges = 0;               // of this worker, at this moment
+
+    std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
+};
+
+enum class EndpointKind { callback, login, logout };
+
+// A path of ours in a server, and the providers that use it.
+struct Endpoint {
+    std::string path;
+    EndpointKind kind;
+    std::vector<Provider *> providers;
+};
+
+struct MainConf {
+    std::vector<Provider *> providers;
+    std::vector<std::string> cookies;       // names of all session cookies: none of them reaches an upstream
+    std::unique_ptr<SharedState> state;
+    ngx_array_t *zones = nullptr;           // of ngx_str_t: what keyval_zone declared
+
+    Provider *find(std::string_view name) const;
+};
+
+// A server_name. nginx keeps its own list only while it reads the configuration.
+struct ServerName {
+    std::string text;                       // lower case
+    ngx_http_regex_t *regex;                // null: text, maybe with a wildcard
+};
+
+struct ServerConf {
+    std::vector<ServerName> names;          // none: any host
+    std::vector<Provider *> providers;      // in use anywhere in this server
+    std::vector<Endpoint> endpoints;
+    bool any_provider = false;              // some auth_oidc here holds a variable
+    bool many_base_urls = false;            // some location has an auth_oidc_base_url of its own
+};
+
+struct LocationConf {
+    ngx_array_t *auth_oidc = nullptr;       // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
+    Where auth_oidc_where;
+    ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr;
+
+    // What the above comes to where no variable is in it.
+    bool constant = true;
+    std::vector<Provider *> providers;      // none: off
+};
+
+MainConf *main_conf(ngx_http_request_t *r);
+ServerConf *server_conf(ngx_http_request_t *r);
+LocationConf *location_conf(ngx_http_request_t *r);
+
+extern ngx_command_t commands[];
+extern ngx_http_module_t http_module;
+
+// The private context of directives inside oidc_provider { }.
+constexpr ngx_uint_t provider_context = 0x00200000;
+// The content of a file with a secret, without the line break at its end; a warning when others can read it. Nothing: logged.
+std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path, const char *directive);
+char *provider_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+// Checks a provider and fills in what it comes to (provider_conf.cpp). NGX_CONF_OK or NGX_CONF_ERROR, logged.
+char *complete_provider(ngx_conf_t *cf, Provider *provider);
+
+}  // namespace auth_oidc

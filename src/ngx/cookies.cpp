@@ -1,0 +1,240 @@
+#include "cookies.hpp"
+
+#include <algorithm>
+
+namespace auth_oidc {
+namespace {
+
+bool is_ours(std::string_view name, const MainConf &main) {
+    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
+    if (oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie) {
+        return true;
+    }
+    return std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
+}
+
+std::string_view trim_left(std::string_view text) {
+    size_t start = text.find_first_not_of(" \t");
+    return start == std::string_view::npos ? std::string_view() : text.substr(start);
+}
+
+Cookie parse_pair(std::string_view segment) {
+    std::string_view pair = trim_left(segment);
+    size_t equal = pair.find('=');
+    if (equal == std::string_view::npos) {
+        return {};
+    }
+    std::string_view value = pair.substr(equal + 1);
+    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) {
+        value.remove_suffix(1);
+    }
+    return {pair.substr(0, equal), value};
+}
+
+// The segments between semicolons of one Cookie line.
+template <class Visit>
+void each_segment(std::string_view line, Visit visit) {
+    for (size_t start = 0;;) {
+        size_t end = line.find(';', start);
+        visit(line.substr(start, end == std::string_view::npos ? end : end - start));
+        if (end == std::string_view::npos) {
+            return;
+        }
+        start = end + 1;
+    }
+}
+
+// The line without our cookies; every other byte as it came.
+std::string without_ours(std::string_view line, const MainConf &main) {
+    std::string kept;
+    bool first = true;
+    each_segment(line, [&](std::string_view segment) {
+        if (is_ours(parse_pair(segment).name, main)) {
+            return;
+        }
+        if (!first) {
+            kept += ';';
+        }
+        kept += first ? trim_left(segment) : segment;
+        first = false;
+    });
+    return kept;
+}
+
+// A part of the list whose elements are used up: what is pushed later gets memory of its own.
+bool add_fresh_part(ngx_http_request_t *r, ngx_list_t *list) {
+    auto *part = static_cast<ngx_list_part_t *>(ngx_palloc(r->pool, sizeof(ngx_list_part_t)));
+    void *elements = ngx_palloc(r->pool, list->nalloc * list->size);
+    if (part == nullptr || elements == nullptr) {
+        return false;
+    }
+    part->elts = elements;
+    part->nelts = 0;
+    part->next = nullptr;
+    list->last->next = part;
+    list->last = part;
+    return true;
+}
+
+// Takes element `index` out of a part without moving any other: headers_in points at elements. The part is cut in two.
+bool cut_part(ngx_http_request_t *r, ngx_list_part_t *part, ngx_uint_t index) {
+    ngx_list_t *list = &r->headers_in.headers;
+    if (index + 1 < part->nelts) {
+        auto *rest = static_cast<ngx_list_part_t *>(ngx_palloc(r->pool, sizeof(ngx_list_part_t)));
+        if (rest == nullptr) {
+            return false;
+        }
+        rest->elts = static_cast<ngx_table_elt_t *>(part->elts) + index + 1;
+        rest->nelts = part->nelts - index - 1;
+        rest->next = part->next;
+        part->next = rest;
+        if (list->last == part) {
+            list->last = rest;
+        }
+    }
+    part->nelts = index;
+    return true;
+}
+
+// Removes one header line of the request; throws when there is no memory, for a line that stays would reach the upstream.
+void remove_line(ngx_http_request_t *r, const ngx_table_elt_t *header) {
+    ngx_list_t *list = &r->headers_in.headers;
+    for (ngx_list_part_t *part = &list->part; part != nullptr; part = part->next) {
+        auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            if (&elements[i] == header) {
+                if (!cut_part(r, part, i) || !add_fresh_part(r, list)) {
+                    throw std::bad_alloc();
+                }
+                return;
+            }
+        }
+    }
+}
+
+void strip_line(ngx_http_request_t *r, ngx_table_elt_t *header, const MainConf &main) {
+    std::string kept = without_ours(view(header->value), main);
+    if (kept.empty()) {
+        remove_line(r, header);
+        header->value.len = 0;
+    } else {
+        header->value = copy(r->pool, kept);
+    }
+}
+
+#if (nginx_version >= 1023000)
+template <class Visit>
+void each_cookie_line(ngx_http_request_t *r, Visit visit) {
+    for (ngx_table_elt_t *header = r->headers_in.cookie; header != nullptr; header = header->next) {
+        visit(header);
+    }
+}
+// Lines that became empty are not in the list of headers any more, so nothing may point at them.
+void forget_empty_lines(ngx_http_request_t *r) {
+    ngx_table_elt_t **link = &r->headers_in.cookie;
+    while (*link != nullptr) {
+        if ((*link)->value.len == 0) {
+            *link = (*link)->next;
+        } else {
+            link = &(*link)->next;
+        }
+    }
+}
+#else
+template <class Visit>
+void each_cookie_line(ngx_http_request_t *r, Visit visit) {
+    auto **lines = static_cast<ngx_table_elt_t **>(r->headers_in.cookies.elts);
+    for (ngx_uint_t i = 0; i < r->headers_in.cookies.nelts; i++) {
+        visit(lines[i]);
+    }
+}
+void forget_empty_lines(ngx_http_request_t *r) {
+    auto **lines = static_cast<ngx_table_elt_t **>(r->headers_in.cookies.elts);
+    auto **end = std::remove_if(lines, lines + r->headers_in.cookies.nelts,
+                                [](const ngx_table_elt_t *line) { return line->value.len == 0; });
+    r->headers_in.cookies.nelts = static_cast<ngx_uint_t>(end - lines);
+}
+#endif
+
+std::string attributes(bool secure, int64_t max_age) {
+    std::string text = "; Path=/";
+    if (max_age >= 0) {
+        text += "; Max-Age=" + std::to_string(max_age);
+    }
+    return text + (secure ? "; Secure" : "") + "; HttpOnly; SameSite=Lax";
+}
+
+}  // namespace
+
+void RequestCookies::add(const Cookie &cookie) {
+    if (size_ < inline_size) {
+        inline_[size_] = cookie;
+    } else {
+        if (size_ == inline_size) {
+            more_.assign(inline_, inline_ + inline_size);
+        }
+        more_.push_back(cookie);
+    }
+    size_++;
+}
+
+void RequestCookies::collect(ngx_http_request_t *r, const MainConf &main, bool strip) {
+    size_ = 0;
+    more_.clear();
+    bool stripped = false;
+    each_cookie_line(r, [&](ngx_table_elt_t *header) {
+        size_t before = size_;
+        each_segment(view(header->value), [&](std::string_view segment) {
+            Cookie cookie = parse_pair(segment);
+            if (is_ours(cookie.name, main)) {
+                add(cookie);
+            }
+        });
+        if (strip && size_ != before) {
+            strip_line(r, header, main);
+            stripped = true;
+        }
+    });
+    if (stripped) {
+        forget_empty_lines(r);
+    }
+}
+
+std::string_view RequestCookies::find(std::string_view name) const {
+    for (const Cookie &cookie : *this) {
+        if (cookie.name == name) {
+            return cookie.value;
+        }
+    }
+    return {};
+}
+
+void add_header(ngx_http_request_t *r, std::string_view name, std::string_view value) {
+    auto *header = static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) {
+        throw std::bad_alloc();
+    }
+    ngx_memzero(header, sizeof(ngx_table_elt_t));
+    header->key = copy(r->pool, name);
+    header->value = copy(r->pool, value);
+    header->hash = 1;
+}
+
+std::string own_cookie_name(std::string_view name, bool secure) {
+    return (secure ? std::string(host_prefix) : std::string()) + std::string(name);
+}
+
+void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age) {
+    add_header(r, "Set-Cookie",
+               own_cookie_name(cookie.name, secure) + "=" + std::string(cookie.value) + attributes(secure, max_age));
+}
+
+void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure) {
+    add_header(r, "Set-Cookie", provider.cookie + "=" + std::string(value) + attributes(secure, -1));
+}
+
+void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure) {
+    add_header(r, "Set-Cookie", provider.cookie + "=" + attributes(secure, 0));
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,129 @@
+#include "endpoints.hpp"
+
+#include "module.hpp"
+#include "signin.hpp"
+
+namespace auth_oidc {
+namespace {
+
+struct Row {
+    EndpointKind kind;
+    ngx_int_t (*serve)(ngx_http_request_t *r, Context &context);
+    bool secret_query;          // its query holds codes or tokens: no log may show it
+};
+constexpr Row rows[] = {
+    {EndpointKind::callback, serve_callback, true},
+    {EndpointKind::login, serve_login, false},
+    {EndpointKind::logout, serve_logout, false},
+};
+
+const Row &row_of(EndpointKind kind) {
+    for (const Row &row : rows) {
+        if (row.kind == kind) {
+            return row;
+        }
+    }
+    return rows[0];
+}
+
+// By path and server, before any location is looked for. An internal redirect never is a call of an endpoint.
+const Endpoint *find_endpoint(ngx_http_request_t *r) {
+    if (r != r->main || r->internal) {
+        return nullptr;
+    }
+    for (const Endpoint &endpoint : server_conf(r)->endpoints) {
+        if (endpoint.path == view(r->uri)) {
+            return &endpoint;
+        }
+    }
+    return nullptr;
+}
+
+// The query goes from everything that logs and variables read: the request line, $request_uri, $args.
+void hide_query(ngx_http_request_t *r, Context &context) {
+    context.query = r->args;
+    std::string line = std::string(view(r->method_name)) + " " + std::string(view(r->uri));
+    if (view(r->http_protocol).size() != 0) {
+        line += " " + std::string(view(r->http_protocol));
+    }
+    r->request_line = copy(r->pool, line);
+    r->unparsed_uri = copy(r->pool, view(r->uri));
+    ngx_str_null(&r->args);
+    r->valid_unparsed_uri = 0;
+}
+
+// third-party-initiated login and st.login("name"): the provider by name or by issuer.
+Provider *chosen_provider(const Endpoint &endpoint, const oidc::Parameters &query) {
+    const std::string *name = oidc::find_parameter(query, "provider");
+    const std::string *issuer = oidc::find_parameter(query, "iss");
+    for (Provider *provider : endpoint.providers) {
+        if ((name && *name == view(provider->name)) || (!name && issuer && *issuer == view(provider->issuer))) {
+            return provider;
+        }
+    }
+    return !name && !issuer && endpoint.providers.size() == 1 ? endpoint.providers[0] : nullptr;
+}
+
+ngx_int_t unknown_provider(ngx_http_request_t *r) {
+    return fail(r, {nullptr, oidc::browser_error("unknown_provider", "the login URL names a provider that this server does not have"),
+                    {}, "login", 0, {}});
+}
+
+}  // namespace
+
+std::string safe_target(std::string_view value, std::string_view fallback) {
+    bool usable = !value.empty() && value[0] == '/' && value.size() <= 1200;
+    for (char c : value) {
+        usable = usable && static_cast<unsigned char>(c) > 0x20 && c != 0x7f && c != '\\';
+    }
+    return std::string(usable ? value : fallback);
+}
+
+ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed) {
+    add_header(r, "Allow", allowed);
+    return NGX_HTTP_NOT_ALLOWED;
+}
+
+ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
+    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return refuse_method(r, "GET, HEAD");
+    }
+    auto query = oidc::form_decode(view(r->args));
+    if (!query || oidc::find_duplicate(*query)) {
+        return fail(r, {nullptr, oidc::browser_error("login_query", "the query of the login URL is malformed or names a parameter twice"),
+                        {}, "login", 0, {}});
+    }
+    const std::string *wanted = oidc::find_parameter(*query, "return_to");
+    std::string target = safe_target(wanted ? *wanted : "/", "/");
+    Provider *provider = chosen_provider(*context.endpoint, *query);
+    if (provider == nullptr) {
+        bool named = oidc::find_parameter(*query, "provider") || oidc::find_parameter(*query, "iss");
+        return named ? unknown_provider(r) : send_choice(r, context.endpoint->providers, target, NGX_HTTP_OK);
+    }
+    LoginWish wish;
+    wish.target = target;
+    return start_login(r, context, *provider, wish);
+}
+
+ngx_int_t on_post_read(ngx_http_request_t *r) {
+    const Endpoint *endpoint = find_endpoint(r);
+    if (endpoint != nullptr && row_of(endpoint->kind).secret_query && r->args.len != 0) {
+        hide_query(r, ensure_context(r));
+    }
+    return NGX_DECLINED;
+}
+
+// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here.
+ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
+    Context *context = get_context(r);
+    const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
+    if (endpoint == nullptr || r->internal) {
+        return NGX_DECLINED;
+    }
+    context = &ensure_context(r);
+    context->endpoint = endpoint;
+    ngx_int_t answer = row_of(endpoint->kind).serve(r, *context);
+    return answer == NGX_AGAIN ? NGX_DONE : answer;
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,18 @@
+// Our own paths in a server: one table of handlers.
+#pragma once
+
+#include "request.hpp"
+
+namespace auth_oidc {
+
+// Each returns what the phase handler has to return; NGX_AGAIN: the phases will run again.
+ngx_int_t serve_callback(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_login(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_logout(ngx_http_request_t *r, Context &context);
+
+// A refusal of method: 405 with Allow.
+ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed);
+// A value as path of this site to return to: `fallback` when it is none.
+std::string safe_target(std::string_view value, std::string_view fallback);
+
+}  // namespace auth_oidc

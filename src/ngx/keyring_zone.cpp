@@ -1,0 +1,255 @@
+#include "keyring_zone.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "../oidc/protocol.hpp"
+#include "keyring.hpp"
+
+namespace auth_oidc {
+namespace {
+
+constexpr size_t zone_size = 2 * 1024 * 1024;
+constexpr int64_t stale_for = 24 * 3600;
+constexpr uint32_t longest_pause = 30;
+
+bool is_before(ngx_msec_t a, ngx_msec_t b) { return static_cast<ngx_msec_int_t>(a - b) < 0; }
+
+bool is_alive(ngx_pid_t pid) { return kill(pid, 0) == 0 || errno != ESRCH; }
+
+// One document within a slot. Times are seconds since 1970.
+struct Document {
+    int64_t fetched_at, fresh_until;
+    size_t size;
+
+    // A clock that was set back must not make a document fresh for years.
+    bool is_due(int64_t now) const { return now >= fresh_until || now < fetched_at; }
+    bool is_usable(int64_t now) const { return now < fresh_until + stale_for; }
+};
+
+void put(Document &entry, char *text, const std::optional<Fetched> &fetched, const Document &old, const char *old_text) {
+    if (fetched) {
+        entry = {ngx_time(), ngx_time() + fetched->fresh_for, fetched->document.size()};
+        std::memcpy(text, fetched->document.data(), entry.size);
+    } else {
+        entry = old;
+        std::memcpy(text, old_text, entry.size);
+    }
+}
+
+bool fits(const std::optional<Fetched> &fetched, size_t room) { return !fetched || fetched->document.size() <= room; }
+
+}  // namespace
+
+struct KeyringZone::Slot {
+    Document metadata, keys;
+    char metadata_text[oidc::max_metadata];
+    char keys_text[oidc::max_keys];
+};
+
+// The documents of generation N are in slot N % 2, and the generation is written last: a worker that dies while it writes
+// leaves the previous documents as they were.
+struct KeyringZone::Shared {
+    std::atomic<uint64_t> generation;
+    uint64_t ages;                      // given out to configurations
+    uint64_t age;                       // of the configuration that `subject` comes from
+    oidc::Digest subject;
+    uint64_t ended;
+    ngx_pid_t owner;                    // of the lease; 0: nobody fetches
+    ngx_msec_t deadline;
+    uint32_t failures;
+    ngx_msec_t next_try;                // counts while failures != 0
+    bool was_forced[2];
+    ngx_msec_t next_forced[2];          // by KeysFor
+    Slot *slots[2];                     // untouched, they cost no memory
+
+    Slot &current() { return *slots[generation % 2]; }
+    bool is_leased() const {
+        // A lease of our own pid is a leftover: whoever asks has no fetch running.
+        return owner != 0 && owner != ngx_pid && is_before(ngx_current_msec, deadline) && is_alive(owner);
+    }
+    bool is_paused() const { return failures != 0 && is_before(ngx_current_msec, next_try); }
+    bool may_force(KeysFor who);
+};
+
+// The zone's own lock and no other: nginx opens it when a worker dies with it.
+class KeyringZone::Lock {
+public:
+    explicit Lock(ngx_shm_zone_t *zone) : pool_(reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)) {
+        ngx_shmtx_lock(&pool_->mutex);
+    }
+    ~Lock() { ngx_shmtx_unlock(&pool_->mutex); }
+    Lock(const Lock &) = delete;
+    Lock &operator=(const Lock &) = delete;
+    Shared *shared() const { return static_cast<Shared *>(pool_->data); }
+
+private:
+    ngx_slab_pool_t *pool_;
+};
+
+KeyringZone::KeyringZone(ngx_conf_t *cf, const std::string &provider, const oidc::Digest &subject) : subject_(subject) {
+    ngx_str_t name = copy(cf->pool, "oidc_data_" + provider);
+    zone_ = ngx_shared_memory_add(cf, &name, zone_size, &ngx_http_auth_oidc_module);
+    if (zone_ == nullptr) {
+        throw std::bad_alloc();
+    }
+    zone_->init = entry<&KeyringZone::init, NGX_ERROR>;
+    zone_->data = this;
+}
+
+// In the master, at start and at each reload; workers of the configuration before go on using the zone.
+ngx_int_t KeyringZone::init(ngx_shm_zone_t *zone, void *old) {
+    static_assert(2 * sizeof(Slot) < zone_size - 64 * 1024, "the slab's own pages need room");
+    auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
+    if (old == nullptr && !zone->shm.exists) {
+        void *memory = ngx_slab_alloc(pool, sizeof(Shared));
+        void *slots[2] = {ngx_slab_alloc(pool, sizeof(Slot)), ngx_slab_alloc(pool, sizeof(Slot))};
+        if (memory == nullptr || slots[0] == nullptr || slots[1] == nullptr) {
+            return NGX_ERROR;
+        }
+        auto *shared = new (memory) Shared();
+        shared->slots[0] = new (slots[0]) Slot;
+        shared->slots[1] = new (slots[1]) Slot;
+        pool->data = shared;
+    }
+    Lock lock(zone);
+    static_cast<KeyringZone *>(zone->data)->age_ = ++lock.shared()->ages;
+    return NGX_OK;
+}
+
+// Documents of another subject are dropped by the first worker that needs the zone, not by the master: a configuration that
+// fails to start after all must not cost the running one its data.
+bool KeyringZone::ours(Shared *shared) const {
+    if (shared->subject == subject_ && shared->age != 0) {
+        shared->age = std::max(shared->age, age_);
+        return true;
+    }
+    if (shared->age > age_) {
+        return false;
+    }
+    shared->generation = 0;
+    shared->owner = 0;
+    shared->failures = 0;
+    std::fill(std::begin(shared->was_forced), std::end(shared->was_forced), false);
+    shared->ended++;
+    shared->subject = subject_;
+    shared->age = age_;
+    return true;
+}
+
+std::optional<ZoneView> KeyringZone::look() const {
+    Lock lock(zone_);
+    Shared *shared = lock.shared();
+    if (!ours(shared)) {
+        return std::nullopt;
+    }
+    ZoneView view;
+    view.generation = shared->generation;
+    if (view.generation != 0) {
+        const Slot &slot = shared->current();
+        view.metadata_due = slot.metadata.is_due(ngx_time());
+        view.keys_due = slot.keys.is_due(ngx_time());
+        view.usable = slot.metadata.is_usable(ngx_time()) && slot.keys.is_usable(ngx_time());
+    }
+    return view;
+}
+
+std::optional<Documents> KeyringZone::read(uint64_t generation) const {
+    Lock lock(zone_);
+    Shared *shared = lock.shared();
+    if (!ours(shared) || generation == 0 || shared->generation != generation) {
+        return std::nullopt;
+    }
+    const Slot &slot = shared->current();
+    return Documents{{slot.metadata_text, slot.metadata.size}, {slot.keys_text, slot.keys.size}};
+}
+
+bool KeyringZone::Shared::may_force(KeysFor who) {
+    auto index = static_cast<size_t>(who);
+    if (was_forced[index] && is_before(ngx_current_msec, next_forced[index])) {
+        return false;
+    }
+    was_forced[index] = true;
+    next_forced[index] = ngx_current_msec + (who == KeysFor::ourselves ? 10 : 60) * 1000;
+    return true;
+}
+
+Claim KeyringZone::claim(ngx_msec_t deadline, const KeysFor *brake) const {
+    Lock lock(zone_);
+    Shared *shared = lock.shared();
+    if (!ours(shared)) {
+        return {Turn::braked, shared->ended};
+    }
+    if (shared->is_leased()) {
+        return {Turn::running, shared->ended};
+    }
+    if (shared->is_paused() || (brake != nullptr && !shared->may_force(*brake))) {
+        return {Turn::braked, shared->ended};
+    }
+    shared->owner = ngx_pid;
+    shared->deadline = deadline;
+    return {Turn::ours, shared->ended};
+}
+
+void KeyringZone::extend(ngx_msec_t deadline) const {
+    Lock lock(zone_);
+    if (ours(lock.shared()) && lock.shared()->owner == ngx_pid) {
+        lock.shared()->deadline = deadline;
+    }
+}
+
+Trouble KeyringZone::conclude(const Outcome &outcome) const {
+    Lock lock(zone_);
+    Shared *shared = lock.shared();
+    Trouble trouble;
+    if (!ours(shared)) {
+        return trouble;
+    }
+    bool complete = shared->generation != 0 || (outcome.metadata && outcome.keys);
+    bool fitting = fits(outcome.metadata, oidc::max_metadata) && fits(outcome.keys, oidc::max_keys);
+    if (complete && fitting && (outcome.metadata || outcome.keys)) {
+        const Slot &old = shared->current();
+        Slot &next = *shared->slots[(shared->generation + 1) % 2];
+        put(next.metadata, next.metadata_text, outcome.metadata, old.metadata, old.metadata_text);
+        put(next.keys, next.keys_text, outcome.keys, old.keys, old.keys_text);
+        shared->generation.fetch_add(1, std::memory_order_release);
+    }
+    trouble.before = shared->failures;
+    shared->failures = outcome.failed || !fitting ? shared->failures + 1 : 0;
+    trouble.now = shared->failures;
+    trouble.next_try = std::min<uint32_t>(1u << std::min<uint32_t>(trouble.now - (trouble.now != 0), 5), longest_pause);
+    shared->next_try = ngx_current_msec + static_cast<ngx_msec_t>(trouble.next_try) * 1000;
+    if (shared->owner == ngx_pid) {
+        shared->owner = 0;
+    }
+    shared->ended++;
+    return trouble;
+}
+
+uint64_t KeyringZone::ended() const {
+    Lock lock(zone_);
+    return lock.shared()->ended;
+}
+
+ngx_uint_t KeyringZone::retry_after() const {
+    Lock lock(zone_);
+    if (!lock.shared()->is_paused()) {
+        return 1;
+    }
+    return std::clamp<ngx_uint_t>((lock.shared()->next_try - ngx_current_msec + 999) / 1000, 1, longest_pause);
+}
+
+KeyringZone::Health KeyringZone::health() const {
+    Lock lock(zone_);
+    Shared *shared = lock.shared();
+    if (!ours(shared)) {
+        return {0, 0, false};
+    }
+    bool known = shared->generation != 0;
+    const Slot &slot = shared->current();
+    return {known ? slot.metadata.fetched_at : 0, known ? slot.keys.fetched_at : 0, shared->failures != 0};
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,146 @@
+// Signing out at logout_uri (RP-Initiated Logout 1.0): the local session first, then the provider's.
+#include "../oidc/http.hpp"
+#include "../oidc/protocol.hpp"
+#include "body.hpp"
+#include "endpoints.hpp"
+#include "lookup.hpp"
+#include "signin.hpp"
+
+namespace auth_oidc {
+namespace {
+
+constexpr int64_t confirmation_life = 600;      // seconds
+
+// A navigation that another site did not cause: Sec-Fetch-Site, or without it an Origin or Referer of ours.
+bool is_own_navigation(ngx_http_request_t *r, std::string_view origin) {
+    std::string_view site = request_header(r, "sec-fetch-site");
+    if (!site.empty()) {
+        return site == "same-origin" || site == "none";
+    }
+    std::string_view source = request_header(r, "origin");
+    if (source.empty()) {
+        source = request_header(r, "referer");
+    }
+    auto url = oidc::http::parse_url(source.substr(0, source.find('#')));
+    return url && url->origin() == origin;
+}
+
+// Bound to the session: a token of another browser is worth nothing here.
+std::string confirmation_purpose(const Context &context) {
+    return "logout " + std::string(context.session.cookie);
+}
+
+ngx_int_t ask_first(ngx_http_request_t *r, Context &context) {
+    Provider &provider = *context.session.provider;
+    std::string text = std::to_string(static_cast<int64_t>(ngx_time()));
+    std::string token = provider.sealers->guard.seal(text, confirmation_purpose(context), ngx_time());
+    std::string form_targets;
+    if (auto data = provider.keyring->current()) {
+        if (auto url = oidc::http::parse_url(data->metadata.end_session_endpoint)) {
+            form_targets = url->origin();
+        }
+    }
+    std::string page = confirm_logout_page({context.endpoint->path, token, "/"});
+    return send_answer(r, {NGX_HTTP_OK, "text/html; charset=utf-8", std::move(page), form_targets});
+}
+
+bool is_confirmed(Context &context, const std::string &form) {
+    auto fields = oidc::form_decode(form);
+    const std::string *token = fields ? oidc::find_parameter(*fields, "token") : nullptr;
+    if (token == nullptr) {
+        return false;
+    }
+    auto time = context.session.provider->sealers->guard.open(*token, confirmation_purpose(context), ngx_time());
+    return time && ngx_time() - std::strtoll(time->c_str(), nullptr, 10) <= confirmation_life;
+}
+
+struct LogoutPlace {
+    std::string origin;
+    std::string after;          // absolute post_logout_uri, or empty
+};
+
+ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const LogoutPlace &place) {
+    if (!place.after.empty()) {
+        return send_redirect(r, place.after);
+    }
+    return send_answer(r, {NGX_HTTP_OK, "text/html; charset=utf-8", signed_out_page(login_url(provider, "/")), {}});
+}
+
+// The provider's own session. Its metadata is only used when it is there: a provider that is away keeps nobody signed in here.
+ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const LogoutPlace &place, const std::string &id_token) {
+    auto data = provider.keyring->current();
+    if (!data) {
+        return signed_out(r, provider, place);
+    }
+    std::string state = oidc::random_token();
+    oidc::LogoutQuery query;
+    query.post_logout_redirect_uri = place.after;
+    query.state = place.after.empty() ? std::string_view() : std::string_view(state);
+    query.id_token_hint = provider.client.logout_token_hint ? std::string_view(id_token) : std::string_view();
+    auto url = oidc::end_session_url(provider.client, data->metadata, query);
+    if (!url) {
+        return signed_out(r, provider, place);
+    }
+    if (!place.after.empty()) {
+        std::string sealed = provider.sealers->guard.seal(state, logout_cookie, ngx_time());
+        set_own_cookie(r, {logout_cookie, sealed}, is_secure(place.origin), confirmation_life);
+    }
+    return send_redirect(r, *url);
+}
+
+ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &origin) {
+    Provider &provider = context.session.provider ? *context.session.provider : *context.endpoint->providers[0];
+    bool secure = is_secure(origin);
+    LogoutPlace place{origin, provider.client.post_logout_uri};
+    if (!place.after.empty() && place.after[0] == '/') {
+        place.after = origin + place.after;
+    }
+    delete_session_cookie(r, provider, secure);
+    if (context.session.provider == nullptr) {
+        return signed_out(r, provider, place);
+    }
+    std::string id_token;
+    if (const oidc::SessionView *session = load_session(r, context)) {
+        id_token = std::string(session->field(oidc::Field::id_token));
+    }
+    StoreCall call;
+    prepare_call(r, call, provider, context.session.cookie);
+    call.store->ops->erase(&call);
+    set_own_cookie(r, {loop_cookie, {}}, secure, 0);    // whoever signs out by hand is in no loop
+    main_conf(r)->state->add(Count::logouts);
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed out, provider \"%V\"", &provider.name);
+    return leave_provider(r, provider, place, id_token);
+}
+
+}  // namespace
+
+ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
+    bool post = r->method == NGX_HTTP_POST;
+    if (!post && r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return refuse_method(r, "GET, HEAD, POST");
+    }
+    auto origin = base_url(r, context.endpoint->providers[0]);
+    if (!origin) {
+        return fail(r, {nullptr, origin.error(), {}, "logout", 0, {}});
+    }
+    bool own = is_own_navigation(r, *origin);
+    std::string form;
+    if (post && !own) {
+        ngx_int_t read = read_form(r, context, form);
+        if (read != NGX_OK) {
+            return read;
+        }
+    }
+    ngx_int_t found = find_session(r, context, context.endpoint->providers);
+    if (found == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+    if (found == NGX_ERROR) {
+        return fail(r, {nullptr, oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE),
+                        {}, "logout", 1, {}});
+    }
+    bool go = context.session.provider == nullptr || own || (post && is_confirmed(context, form));
+    return go ? sign_out(r, context, *origin) : ask_first(r, context);
+}
+
+}  // namespace auth_oidc

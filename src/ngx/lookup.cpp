@@ -1,0 +1,127 @@
+#include "lookup.hpp"
+
+namespace auth_oidc {
+namespace {
+
+void on_answer(StoreCall *call) noexcept { resume(static_cast<ngx_http_request_t *>(call->data)); }
+
+std::string sub_of(ngx_http_request_t *r, const Provider &provider, std::string_view cookie) {
+    StoreCall call;
+    prepare_call(r, call, provider, cookie);
+    if (call.store->ops->load(&call) != NGX_OK || call.answer != Stored::found) {
+        return {};
+    }
+    auto session = oidc::SessionView::over(call.found);
+    return session ? std::string(session->field(oidc::Field::sub)) : std::string();
+}
+
+// Two valid sessions under one cookie name: of one user, the first counts; of two users, neither does, for one of them was
+// planted from a neighbouring host.
+bool is_tossed(ngx_http_request_t *r, const FoundSession &found, std::string_view other) {
+    return found.cookie != other && sub_of(r, *found.provider, found.cookie) != sub_of(r, *found.provider, other);
+}
+
+void refuse_tossed(ngx_http_request_t *r, Context &context) {
+    Provider &provider = *context.session.provider;
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0, "auth_oidc: two sessions of different users came under the cookie name "
+                  "\"%s\", provider \"%V\": neither counts", provider.cookie.c_str(), &provider.name);
+    auto base = base_url(r, &provider);
+    delete_session_cookie(r, provider, base && is_secure(*base));
+    context.session = {};
+}
+
+enum class Step { found, absent, waits, failed };
+
+Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, const Cookie &cookie) {
+    StoreCall &call = lookup.call;
+    if (!lookup.running) {
+        prepare_call(r, call, provider, cookie.value);
+        if (call.store->ops->find(&call) == NGX_AGAIN) {
+            lookup.running = true;
+            return Step::waits;
+        }
+    }
+    lookup.running = false;
+    if (call.answer == Stored::unavailable) {
+        return Step::failed;
+    }
+    return call.answer == Stored::found ? Step::found : Step::absent;
+}
+
+// All cookies of one provider's name, from where the search stands.
+Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
+    RequestCookies &cookies = cookies_of(r, context);
+    Lookup &lookup = context.lookup;
+    for (; cookies.begin() + lookup.cookie != cookies.end(); lookup.cookie++) {
+        const Cookie &cookie = cookies.begin()[lookup.cookie];
+        if (cookie.name != provider.cookie) {
+            continue;
+        }
+        Step step = ask(r, lookup, provider, cookie);
+        if (step == Step::waits || step == Step::failed) {
+            return step;
+        }
+        if (step == Step::found && context.session.provider == nullptr) {
+            context.session.provider = &provider;
+            context.session.cookie = cookie.value;
+            context.session.head = lookup.call.head;
+        } else if (step == Step::found && is_tossed(r, context.session, cookie.value)) {
+            refuse_tossed(r, context);
+            return Step::absent;
+        }
+    }
+    return context.session.provider ? Step::found : Step::absent;
+}
+
+}  // namespace
+
+void prepare_call(ngx_http_request_t *r, StoreCall &call, const Provider &provider, std::string_view cookie) {
+    call.store = provider.store;
+    call.pool = r->main->pool;
+    call.log = r->connection->log;
+    call.cookie = cookie;
+    call.binding = provider.binding;
+    call.now = ngx_time();
+    call.done = on_answer;
+    call.data = r->main;
+}
+
+ngx_int_t find_session(ngx_http_request_t *r, Context &context, const std::vector<Provider *> &providers) {
+    Lookup &lookup = context.lookup;
+    if (!lookup.running) {
+        lookup.provider = lookup.cookie = 0;
+        context.session = {};
+    }
+    for (; lookup.provider < providers.size(); lookup.provider++, lookup.cookie = 0) {
+        switch (search(r, context, *providers[lookup.provider])) {
+            case Step::found:
+                return NGX_OK;
+            case Step::waits:
+                prepare_wait(r);
+                return NGX_AGAIN;
+            case Step::failed:
+                return NGX_ERROR;
+            case Step::absent:
+                break;
+        }
+    }
+    return NGX_DECLINED;
+}
+
+const oidc::SessionView *load_session(ngx_http_request_t *r, Context &context) {
+    FoundSession &session = context.session;
+    if (session.provider == nullptr) {
+        return nullptr;
+    }
+    if (!session.loaded) {
+        StoreCall call;
+        prepare_call(r, call, *session.provider, session.cookie);
+        session.loaded = true;
+        if (call.store->ops->load(&call) == NGX_OK && call.answer == Stored::found) {
+            session.view = oidc::SessionView::over(call.found);
+        }
+    }
+    return session.view ? &*session.view : nullptr;
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,342 @@
+// The oidc_provider block: what it holds is checked here, and becomes plain values for the protocol.
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "../oidc/http.hpp"
+#include "config.hpp"
+#include "store_zone.hpp"
+
+namespace auth_oidc {
+namespace {
+
+constexpr size_t default_zone_size = 8 * 1024 * 1024;
+
+std::string text(const ngx_str_t &value) { return std::string(view(value)); }
+
+// One message of a provider's block: which directive, what is wrong, what to write.
+char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message) {
+    return conf_log(cf, NGX_LOG_EMERG, provider.where, message + " in oidc_provider \"" + text(provider.name) + "\"");
+}
+
+bool is_path(const std::string &value) {
+    return !value.empty() && value[0] == '/' && value.find_first_of("?# \t\"\\") == std::string::npos &&
+           (value.size() == 1 || value[1] != '/');
+}
+
+bool is_token(std::string_view value) {
+    for (char c : value) {
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        if (!fits) {
+            return false;
+        }
+    }
+    return !value.empty();
+}
+
+// https anywhere, http on a loopback host, any other http only with insecure_http on.
+char *check_url(ngx_conf_t *cf, const Provider &provider, const char *directive, const std::string &value) {
+    auto url = oidc::http::parse_url(value);
+    if (!url) {
+        return refuse(cf, provider, std::string("invalid URL \"") + value + "\" in \"" + directive + "\", write https://host/path");
+    }
+    if (url->scheme == "http" && !oidc::http::is_loopback_host(url->host) && provider.insecure_http != 1) {
+        return refuse(cf, provider, std::string("\"") + directive + "\" must begin with https:// (\"" + value +
+                                        "\"), or write \"insecure_http on\" for a test set-up");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *check_paths(ngx_conf_t *cf, const Provider &provider) {
+    struct { const char *directive; const ngx_str_t &value; bool absolute; } rows[] = {
+        {"redirect_uri", provider.redirect_uri, true},
+        {"logout_uri", provider.logout_uri, false},
+        {"post_logout_uri", provider.post_logout_uri, true},
+        {"login_uri", provider.login_uri, false},
+    };
+    for (const auto &row : rows) {
+        std::string value = text(row.value);
+        if (row.value.len == 0 || is_path(value)) {
+            continue;
+        }
+        if (!row.absolute || !oidc::http::parse_url(value)) {
+            return refuse(cf, provider, std::string("invalid value \"") + value + "\" in \"" + row.directive + "\", write a path" +
+                                            (row.absolute ? " or an absolute URL" : " that begins with \"/\""));
+        }
+    }
+    if (provider.redirect_uri.len && oidc::http::parse_url(view(provider.redirect_uri)) &&
+        view(provider.redirect_uri).find('?') != std::string_view::npos) {
+        return refuse(cf, provider, "\"redirect_uri\" has a query, write it without one");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *check_file(ngx_conf_t *cf, const Provider &provider, const char *directive, ngx_str_t *file) {
+    if (file->len == 0) {
+        return static_cast<char *>(NGX_CONF_OK);
+    }
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    std::ifstream stream(text(*file));
+    if (!stream.good()) {
+        return refuse(cf, provider, std::string("cannot read \"") + text(*file) + "\" of \"" + directive + "\"");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+void merge_defaults(Provider &provider) {
+    auto or_default = [](ngx_str_t &value, const char *fallback) {
+        if (value.len == 0) {
+            value = borrow(fallback);
+        }
+    };
+    or_default(provider.cookie_name, "NGX_OIDC_SESSION");
+    or_default(provider.redirect_uri, "/oidc_callback");
+    or_default(provider.login_uri, "/oidc_login");
+    or_default(provider.scope, "openid");
+    ngx_conf_init_value(provider.logout_token_hint, 0);
+    ngx_conf_init_value(provider.userinfo, 0);
+    ngx_conf_init_value(provider.insecure_http, 0);
+    ngx_conf_init_value(provider.ssl_verify, 1);
+    ngx_conf_init_uint_value(provider.pkce, static_cast<ngx_uint_t>(oidc::Pkce::automatic));
+    ngx_conf_init_uint_value(provider.client_auth_method, static_cast<ngx_uint_t>(oidc::ClientAuth::automatic));
+    ngx_conf_init_value(provider.session_timeout, 8 * 3600);
+    ngx_conf_init_value(provider.session_max_age, 0);
+    ngx_conf_init_value(provider.clock_skew, 60);
+    ngx_conf_init_value(provider.max_age, -1);
+    ngx_conf_init_value(provider.login_timeout, 600);
+    ngx_conf_init_msec_value(provider.connect_timeout, 5000);
+    ngx_conf_init_msec_value(provider.read_timeout, 10000);
+}
+
+std::vector<std::string> words(const ngx_array_t *list) {
+    std::vector<std::string> result;
+    for (ngx_uint_t i = 0; list && i < list->nelts; i++) {
+        result.push_back(text(static_cast<ngx_str_t *>(list->elts)[i]));
+    }
+    return result;
+}
+
+char *check_required(ngx_conf_t *cf, const Provider &provider) {
+    if (provider.issuer.len == 0) {
+        return refuse(cf, provider, "\"issuer\" is missing: write \"issuer https://...;\"");
+    }
+    if (provider.client_id.len == 0) {
+        return refuse(cf, provider, "\"client_id\" is missing: write \"client_id ...;\" as registered at the provider");
+    }
+    if (provider.client_secret.len && provider.client_secret_file.len) {
+        return refuse(cf, provider, "\"client_secret\" and \"client_secret_file\" exclude each other: remove one of them");
+    }
+    if (provider.cookie_name.len && !is_token(view(provider.cookie_name))) {
+        return refuse(cf, provider, "invalid value \"" + text(provider.cookie_name) +
+                                        "\" in \"cookie_name\", use letters, digits, \"-\", \"_\" and \".\"");
+    }
+    char *status = check_url(cf, provider, "issuer", text(provider.issuer));
+    if (status == NGX_CONF_OK && provider.config_url.len) {
+        status = check_url(cf, provider, "config_url", text(provider.config_url));
+    }
+    return status == NGX_CONF_OK ? check_paths(cf, provider) : status;
+}
+
+char *check_values(ngx_conf_t *cf, const Provider &provider) {
+    for (const std::string &alg : words(provider.id_token_signing_algs)) {
+        if (!oidc::is_known_signing_alg(alg)) {
+            return refuse(cf, provider, "invalid value \"" + alg + "\" in \"id_token_signing_algs\", it must be RS256, RS384, RS512, "
+                                        "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512");
+        }
+    }
+    auto method = static_cast<oidc::ClientAuth>(provider.client_auth_method);
+    if (method == oidc::ClientAuth::private_key_jwt && provider.client_key.len == 0) {
+        return refuse(cf, provider, "\"client_auth_method private_key_jwt\" needs a key: write \"client_key FILE;\"");
+    }
+    bool tls = method == oidc::ClientAuth::tls || method == oidc::ClientAuth::self_signed_tls;
+    if (tls && provider.ssl_certificate.len == 0) {
+        return refuse(cf, provider, "\"client_auth_method\" by TLS needs a certificate: write \"ssl_certificate FILE;\"");
+    }
+    if (provider.ssl_certificate.len != 0 && provider.ssl_certificate_key.len == 0) {
+        return refuse(cf, provider, "\"ssl_certificate\" needs \"ssl_certificate_key FILE;\" beside it");
+    }
+    bool secret = provider.client_secret.len != 0 || provider.client_secret_file.len != 0;
+    bool by_secret = method == oidc::ClientAuth::basic || method == oidc::ClientAuth::post || method == oidc::ClientAuth::secret_jwt;
+    if (by_secret && !secret) {
+        return refuse(cf, provider, "\"client_auth_method\" by secret needs \"client_secret\" or \"client_secret_file\"");
+    }
+    if (!secret && provider.pkce == static_cast<ngx_uint_t>(oidc::Pkce::off) && provider.client_key.len == 0 && !tls) {
+        return refuse(cf, provider, "\"pkce off\" needs a \"client_secret\": a public client is safe with PKCE only");
+    }
+    if (provider.session_timeout <= 0) {
+        return refuse(cf, provider, "invalid value in \"session_timeout\", it must be at least 1s");
+    }
+    if (provider.login_timeout <= 0) {
+        return refuse(cf, provider, "invalid value in \"login_timeout\", it must be at least 1s");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+char *load_client_key(ngx_conf_t *cf, Provider &provider) {
+    if (provider.client_key.len == 0) {
+        return static_cast<char *>(NGX_CONF_OK);
+    }
+    auto pem = read_secret_file(cf, provider.where, provider.client_key, "client_key");
+    if (!pem) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    auto key = oidc::SigningKey::from_pem(*pem, view(provider.client_key_alg), view(provider.client_key_kid));
+    if (!key) {
+        return refuse(cf, provider, "\"client_key\" is of no use: " + key.error().text);
+    }
+    provider.client.key.emplace(std::move(*key));
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+void fill_client(Provider &provider) {
+    oidc::Client &client = provider.client;
+    client.name = text(provider.name);
+    client.issuer = text(provider.issuer);
+    client.client_id = text(provider.client_id);
+    client.config_url = text(provider.config_url);
+    client.scope = text(provider.scope);
+    client.redirect_uri = text(provider.redirect_uri);
+    client.post_logout_uri = text(provider.post_logout_uri);
+    client.logout_token_hint = provider.logout_token_hint;
+    client.userinfo = provider.userinfo;
+    client.insecure_http = provider.insecure_http;
+    client.pkce = static_cast<oidc::Pkce>(provider.pkce);
+    client.auth = static_cast<oidc::ClientAuth>(provider.client_auth_method);
+    client.id_token_algs = words(provider.id_token_signing_algs);
+    client.acr_values = words(provider.acr_values);
+    client.clock_skew = provider.clock_skew;
+    client.max_age = provider.max_age;
+    client.session_timeout = provider.session_timeout;
+    client.session_max_age = provider.session_max_age;
+    provider.binding = client.binding();
+    provider.cookie = text(provider.cookie_name);
+    auto url = oidc::http::parse_url(client.redirect_uri);
+    provider.callback_path = url ? url->path() : client.redirect_uri;
+}
+
+void fill_fetch(Provider &provider) {
+    FetchOptions &fetch = provider.fetch;
+    fetch.ca_file = text(provider.ssl_trusted_certificate);
+    fetch.crl_file = text(provider.ssl_crl);
+    fetch.certificate = text(provider.ssl_certificate);
+    fetch.certificate_key = text(provider.ssl_certificate_key);
+    fetch.proxy = text(provider.http_proxy);
+    fetch.ssl_name = text(provider.ssl_name);
+    fetch.verify = provider.ssl_verify;
+    fetch.connect_timeout = provider.connect_timeout;
+    fetch.read_timeout = provider.read_timeout;
+}
+
+Store *make_store(ngx_conf_t *cf, Provider &provider) {
+    if (provider.session_store.len != 0) {
+        return zone_store(cf, {provider.session_store, 0});
+    }
+    std::string name = "oidc_default_store_" + text(provider.name);
+    return zone_store(cf, {copy(cf->pool, name), default_zone_size});
+}
+
+char *check_files(ngx_conf_t *cf, Provider &provider) {
+    struct { const char *directive; ngx_str_t &file; } rows[] = {
+        {"ssl_trusted_certificate", provider.ssl_trusted_certificate}, {"ssl_crl", provider.ssl_crl},
+        {"ssl_certificate", provider.ssl_certificate},                 {"ssl_certificate_key", provider.ssl_certificate_key},
+    };
+    for (auto &row : rows) {
+        if (char *status = check_file(cf, provider, row.directive, &row.file); status != NGX_CONF_OK) {
+            return status;
+        }
+    }
+    if (provider.client_secret_file.len) {
+        auto secret = read_secret_file(cf, provider.where, provider.client_secret_file, "client_secret_file");
+        if (!secret) {
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+        provider.client.client_secret = *secret;
+    } else {
+        provider.client.client_secret = text(provider.client_secret);
+    }
+    return load_client_key(cf, provider);
+}
+
+}  // namespace
+
+std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path, const char *directive) {
+    ngx_str_t file = path;
+    if (ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK) {
+        return std::nullopt;
+    }
+    std::ifstream stream(text(file), std::ios::binary);
+    std::string content((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+    if (!stream.good() && !stream.eof()) {
+        conf_log(cf, NGX_LOG_EMERG, where, "cannot read \"" + text(file) + "\" of \"" + directive + "\"");
+        return std::nullopt;
+    }
+    struct stat facts {};
+    if (stat(text(file).c_str(), &facts) == 0 && (facts.st_mode & S_IROTH) != 0) {
+        conf_log(cf, NGX_LOG_WARN, where, "\"" + text(file) + "\" of \"" + directive + "\" can be read by everybody: chmod 600");
+    }
+    while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) {
+        content.pop_back();
+    }
+    if (content.empty()) {
+        conf_log(cf, NGX_LOG_EMERG, where, "\"" + text(file) + "\" of \"" + directive + "\" is empty");
+        return std::nullopt;
+    }
+    return content;
+}
+
+char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+    auto *main = static_cast<MainConf *>(conf);
+    ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
+    if (!is_token(view(name)) || view(name) == "off") {
+        return conf_log(cf, NGX_LOG_EMERG, here(cf), "invalid provider name \"" + text(name) +
+                                                         "\", use letters, digits, \"-\", \"_\" and \".\", and not \"off\"");
+    }
+    if (main->find(view(name)) != nullptr) {
+        return conf_log(cf, NGX_LOG_EMERG, here(cf), "duplicate oidc_provider \"" + text(name) + "\"");
+    }
+    auto *provider = pool_new<Provider>(cf->pool);
+    provider->name = name;
+    provider->where = here(cf);
+    main->providers.push_back(provider);
+
+    // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider, which
+    // takes the place of our location configuration for the time being.
+    auto *outer = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
+    ngx_http_conf_ctx_t inner = *outer;
+    std::vector<void *> slots(outer->loc_conf, outer->loc_conf + ngx_http_max_module);
+    slots[ngx_http_auth_oidc_module.ctx_index] = provider;
+    inner.loc_conf = slots.data();
+    ngx_conf_t saved = *cf;
+    cf->ctx = &inner;
+    cf->cmd_type = provider_context;
+    char *status = ngx_conf_parse(cf, nullptr);
+    *cf = saved;
+    return status;
+}
+
+char *complete_provider(ngx_conf_t *cf, Provider *provider) {
+    char *status = check_required(cf, *provider);
+    if (status == NGX_CONF_OK) {
+        merge_defaults(*provider);
+        status = check_values(cf, *provider);
+    }
+    if (status == NGX_CONF_OK) {
+        status = check_files(cf, *provider);
+    }
+    if (status != NGX_CONF_OK) {
+        return status;
+    }
+    fill_client(*provider);
+    fill_fetch(*provider);
+    provider->store = make_store(cf, *provider);
+    if (provider->store == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    provider->keyring = std::make_unique<Keyring>(cf, provider->client, provider->fetch);
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,227 @@
+#include "signin.hpp"
+
+#include <algorithm>
+
+#include "../oidc/http.hpp"
+#include "../oidc/login.hpp"
+
+namespace auth_oidc {
+namespace {
+
+constexpr size_t max_tickets = 5;           // per browser, with the new one
+constexpr size_t max_ticket_bytes = 2500;   // all of them: two 4 KB cookies too many and nginx answers 400 to every page
+constexpr size_t max_loop_entries = 3;      // callbacks within a minute before a loop is suspected
+constexpr int64_t loop_window = 60;         // seconds
+
+std::string_view without_host_prefix(std::string_view name) {
+    return oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
+}
+
+bool is_ticket(std::string_view name) { return oidc::starts_with(without_host_prefix(name), ticket_prefix); }
+
+std::optional<oidc::Ticket> unseal_ticket(Provider &provider, const Cookie &cookie) {
+    auto record = provider.sealers->ticket.open(cookie.value, without_host_prefix(cookie.name), ngx_time());
+    auto ticket = record ? oidc::read_ticket(*record) : std::nullopt;
+    if (!ticket || ticket->provider != provider.binding) {
+        return std::nullopt;
+    }
+    int64_t age = ngx_time() - ticket->created;
+    if (age < 0 || age > provider.login_timeout) {
+        return std::nullopt;
+    }
+    return ticket;
+}
+
+struct LiveTicket {
+    Cookie cookie;
+    int64_t created;
+};
+
+size_t bytes_of(const Cookie &cookie) { return cookie.name.size() + cookie.value.size() + 3; }
+
+// The browser's tickets that are still good; all others are deleted on the way.
+std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bool secure) {
+    std::vector<LiveTicket> live;
+    for (const Cookie &cookie : cookies_of(r, context)) {
+        if (!is_ticket(cookie.name)) {
+            continue;
+        }
+        std::optional<oidc::Ticket> ticket;
+        for (Provider *provider : main_conf(r)->providers) {
+            if (!ticket) {
+                ticket = unseal_ticket(*provider, cookie);
+            }
+        }
+        if (ticket) {
+            live.push_back({cookie, ticket->created});
+        } else {
+            set_own_cookie(r, {without_host_prefix(cookie.name), {}}, secure, 0);
+        }
+    }
+    std::sort(live.begin(), live.end(), [](const LiveTicket &a, const LiveTicket &b) { return a.created < b.created; });
+    return live;
+}
+
+// Seals the ticket; a long target is shortened before an older login is given up for it.
+std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticket ticket, size_t room) {
+    std::string sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+    if (name.size() + sealed.size() + 3 > room) {
+        ticket.target = ticket.target.substr(0, ticket.target.find('?'));
+        sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+    }
+    if (name.size() + sealed.size() + 3 > max_ticket_bytes) {
+        ticket.target = "/";
+        sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+    }
+    return sealed;
+}
+
+void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun, bool secure) {
+    std::vector<LiveTicket> live = live_tickets(r, context, secure);
+    size_t used = 0;
+    for (const LiveTicket &ticket : live) {
+        used += bytes_of(ticket.cookie);
+    }
+    std::string name = std::string(ticket_prefix) + begun.state;
+    std::string sealed = seal_ticket(provider, name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
+    size_t size = own_cookie_name(name, secure).size() + sealed.size() + 3;
+    for (size_t oldest = 0; oldest < live.size(); oldest++) {
+        if (live.size() - oldest < max_tickets && used + size <= max_ticket_bytes) {
+            break;
+        }
+        used -= bytes_of(live[oldest].cookie);
+        set_own_cookie(r, {without_host_prefix(live[oldest].cookie.name), {}}, secure, 0);
+    }
+    set_own_cookie(r, {name, sealed}, secure, provider.login_timeout);
+}
+
+// The times of callbacks in the last minute, oldest first.
+std::vector<int64_t> read_loop(ngx_http_request_t *r, Context &context, Provider &provider, bool secure) {
+    std::vector<int64_t> times;
+    std::string_view sealed = cookies_of(r, context).find(own_cookie_name(loop_cookie, secure));
+    auto text = provider.sealers->guard.open(sealed, loop_cookie, ngx_time());
+    for (const std::string &word : oidc::split_words(text ? *text : "")) {
+        int64_t time = std::strtoll(word.c_str(), nullptr, 10);
+        if (time <= ngx_time() && ngx_time() - time < loop_window) {
+            times.push_back(time);
+        }
+    }
+    return times;
+}
+
+ngx_int_t send_loop_page(ngx_http_request_t *r, Provider &provider, const LoginWish &wish) {
+    Failure failure;
+    failure.provider = &provider;
+    failure.error = oidc::browser_error("login_loop", "three sign-ins ended within a minute and yet another one begins: "
+                                        "the browser does not keep the session cookie \"" + provider.cookie + "\"");
+    failure.explanation = "You were signed in three times within a minute, and the browser did not keep the cookie \"" + provider.cookie +
+                          "\" that says so. Cookies may be blocked for this site, or it is asked for under another name or scheme.";
+    failure.retry_url = login_url(provider, wish.target);
+    return fail(r, failure);
+}
+
+// Names that a login's own parameters have cannot be set from outside; begin_login ignores them.
+oidc::Parameters extra_parameters(ngx_http_request_t *r, const Provider &provider, const LoginWish &wish) {
+    oidc::Parameters extra;
+    if (provider.extra_auth_args != nullptr) {
+        auto parsed = oidc::form_decode(evaluate(r, provider.extra_auth_args));
+        if (parsed) {
+            extra = std::move(*parsed);
+        }
+    }
+    extra.insert(extra.end(), wish.extra.begin(), wish.extra.end());
+    return extra;
+}
+
+ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, const LoginWish &wish) {
+    auto origin = base_url(r, &provider);
+    if (!origin) {
+        return fail(r, {&provider, origin.error(), {}, "login", 0, {}});
+    }
+    auto data = provider.keyring->current();
+    if (!data) {
+        return wait_for_data(r, context, provider);
+    }
+    if (read_loop(r, context, provider, is_secure(*origin)).size() >= max_loop_entries) {
+        return send_loop_page(r, provider, wish);
+    }
+    oidc::LoginStart start;
+    const std::string &redirect_uri = provider.client.redirect_uri;
+    start.redirect_uri = redirect_uri[0] == '/' ? *origin + redirect_uri : redirect_uri;
+    start.target = wish.target;
+    start.extra = extra_parameters(r, provider, wish);
+    start.now = ngx_time();
+    start.retried = wish.retried;
+    auto begun = oidc::begin_login(provider.client, data->metadata, start);
+    if (!begun) {
+        return fail(r, {&provider, begun.error(), {}, "login", 0, {}});
+    }
+    if (oidc::write_ticket(begun->ticket).empty()) {
+        return fail(r, {&provider, oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket"), {}, "login", 0, {}});
+    }
+    store_ticket(r, context, provider, *begun, is_secure(*origin));
+    main_conf(r)->state->add(Count::logins_started);
+    context.status = "login";
+    return send_redirect(r, begun->url);
+}
+
+}  // namespace
+
+std::string login_url(const Provider &provider, std::string_view return_to) {
+    std::string url = std::string(view(provider.login_uri)) + "?provider=" + oidc::percent_encode(view(provider.name));
+    return return_to.empty() ? url : url + "&return_to=" + oidc::percent_encode(return_to);
+}
+
+ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider) {
+    if (!context.waited) {
+        context.waited = true;
+        context.waiter = std::make_unique<Waiter>([r] { resume(r); });
+        if (provider.keyring->wait(*context.waiter) == NGX_AGAIN) {
+            prepare_wait(r);
+            return NGX_AGAIN;
+        }
+    }
+    Failure failure;
+    failure.provider = &provider;
+    failure.error = oidc::provider_error("provider_data", "there is no metadata and no key set of the provider yet, and the last "
+                                         "try to fetch them failed", NGX_HTTP_SERVICE_UNAVAILABLE);
+    failure.retry_after = provider.keyring->retry_after();
+    return fail(r, failure);
+}
+
+ngx_int_t start_login(ngx_http_request_t *r, Context &context, Provider &provider, const LoginWish &wish) {
+    context.login_provider = &provider;
+    return begin(r, context, provider, wish);
+}
+
+void count_callback(ngx_http_request_t *r, Context &context, Provider &provider, bool secure) {
+    std::vector<int64_t> times = read_loop(r, context, provider, secure);
+    times.push_back(static_cast<int64_t>(ngx_time()));
+    if (times.size() > max_loop_entries) {
+        times.erase(times.begin(), times.end() - static_cast<long>(max_loop_entries));
+    }
+    std::string text;
+    for (int64_t time : times) {
+        text += std::to_string(time) + " ";
+    }
+    std::string sealed = provider.sealers->guard.seal(text, loop_cookie, ngx_time());
+    set_own_cookie(r, {loop_cookie, sealed}, secure, loop_window);
+}
+
+std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context, const std::vector<Provider *> &providers,
+                                        std::string_view state) {
+    std::string name = std::string(ticket_prefix) + std::string(state);
+    for (const Cookie &cookie : cookies_of(r, context)) {
+        if (without_host_prefix(cookie.name) != name) {
+            continue;
+        }
+        for (Provider *provider : providers) {
+            if (auto ticket = unseal_ticket(*provider, cookie)) {
+                return OpenedTicket{provider, std::move(*ticket)};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace auth_oidc

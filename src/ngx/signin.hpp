@@ -1,0 +1,40 @@
+// The beginning of a login: from a request without a session to the provider's authorization endpoint.
+#pragma once
+
+#include <string>
+
+#include "request.hpp"
+
+namespace auth_oidc {
+
+struct LoginWish {
+    std::string target;                     // where to return to
+    oidc::Parameters extra;                 // beside extra_auth_args, over them
+    bool retried = false;                   // the fresh login after login_required
+};
+
+// 302 to the provider with a ticket in a cookie, or a page that says why not. NGX_AGAIN while provider data is fetched.
+ngx_int_t start_login(ngx_http_request_t *r, Context &context, Provider &provider, const LoginWish &wish);
+
+// "/oidc_login?provider=NAME&return_to=/here", for links and for programs.
+std::string login_url(const Provider &provider, std::string_view return_to);
+
+// The sign-in page, one button for each provider: 401 in place of what was asked for, 200 at login_uri.
+ngx_int_t send_choice(ngx_http_request_t *r, const std::vector<Provider *> &providers, const std::string &target,
+                      ngx_uint_t status);
+
+// Waits for provider data: NGX_AGAIN, or what the request is answered with when there is none.
+ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider);
+
+// The loop guard: callbacks of the last minute, however they ended, counted in a sealed cookie of this browser.
+void count_callback(ngx_http_request_t *r, Context &context, Provider &provider, bool secure);
+
+// The ticket of a login in flight by its state: nothing when there is none that opens. `provider` is the one it belongs to.
+struct OpenedTicket {
+    Provider *provider;
+    oidc::Ticket ticket;
+};
+std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context, const std::vector<Provider *> &providers,
+                                        std::string_view state);
+
+}  // namespace auth_oidc

@@ -1,0 +1,12 @@
+#include "store.hpp"
+
+namespace auth_oidc {
+
+oidc::Digest index_key(std::string_view binding, std::string_view value) {
+    // The binding has a fixed size, so no two pairs give one text.
+    std::string text(binding);
+    text += value;
+    return oidc::sha256(text);
+}
+
+}  // namespace auth_oidc

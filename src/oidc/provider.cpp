@@ -1,0 +1,164 @@
+#include "provider.hpp"
+
+#include "http.hpp"
+
+namespace oidc {
+
+namespace {
+
+struct Endpoint {
+    const char *member;
+    std::string Metadata::*field;
+    bool required;
+};
+
+// A provider that names no token_endpoint cannot serve the code flow, whatever D 3 allows to implicit-only ones.
+constexpr Endpoint endpoints[] = {
+    {"authorization_endpoint", &Metadata::authorization_endpoint, true},
+    {"token_endpoint", &Metadata::token_endpoint, true},
+    {"jwks_uri", &Metadata::jwks_uri, false},
+    {"userinfo_endpoint", &Metadata::userinfo_endpoint, false},
+    {"end_session_endpoint", &Metadata::end_session_endpoint, false},
+    {"revocation_endpoint", &Metadata::revocation_endpoint, false},
+    {"introspection_endpoint", &Metadata::introspection_endpoint, false},
+    {"check_session_iframe", &Metadata::check_session_iframe, false},
+};
+
+// Plain http is for a provider on this machine that is itself named so, or for those who wrote insecure_http.
+bool is_allowed_endpoint(const Client &client, const http::Url &url) {
+    if (url.scheme == "https" || client.insecure_http) {
+        return true;
+    }
+    const auto issuer = http::parse_url(client.issuer);
+    return issuer && issuer->scheme == url.scheme && http::is_loopback_host(issuer->host) &&
+           http::is_loopback_host(url.host);
+}
+
+// A bad optional endpoint is an error too: to leave it out would switch something off without a word.
+Result<std::string> read_endpoint(const Client &client, const Json &document, const Endpoint &endpoint) {
+    const std::string value = document.string(endpoint.member).value_or("");
+    if (value.empty()) {
+        if (endpoint.required) {
+            return provider_error("metadata_endpoint", std::string("the metadata has no ") + endpoint.member);
+        }
+        return value;
+    }
+    const auto url = http::parse_url(value);
+    if (!url || !is_allowed_endpoint(client, *url)) {
+        return provider_error("metadata_endpoint", std::string(endpoint.member) + ": expected " +
+                                                       (url ? "https" : "an absolute https URL") + ", found \"" +
+                                                       log_safe(value) + "\"");
+    }
+    return value;
+}
+
+// What is not known cannot be verified, so it need not be remembered.
+std::vector<std::string> read_algs(const Json &document, const char *member) {
+    std::vector<std::string> known;
+    for (const auto &alg : document.strings(member).value_or(std::vector<std::string>())) {
+        if (is_known_signing_alg(alg)) {
+            known.push_back(alg);
+        }
+    }
+    return known;
+}
+
+// Absent is not the same as empty: without the list, D 3 says client_secret_basic.
+std::vector<std::string> read_auth_methods(const Json &document) {
+    const char *member = "token_endpoint_auth_methods_supported";
+    if (!document.has(member)) {
+        return {"client_secret_basic"};
+    }
+    return document.strings(member).value_or(std::vector<std::string>());
+}
+
+// Who verifies by the client secret alone needs no key set.
+bool needs_keys(const Client &client, const Metadata &metadata) {
+    for (const auto &alg : id_token_algs(client, metadata)) {
+        if (is_asymmetric_signing_alg(alg)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+std::string Client::binding() const {
+    // Each part with its length in front: no two triples run together into the same text.
+    std::string text;
+    for (const std::string *part : {&name, &issuer, &client_id}) {
+        text += std::to_string(part->size()) + ':' + *part;
+    }
+    return std::string(bytes(sha256(text)).substr(0, 16));
+}
+
+std::string Client::discovery_url() const {
+    if (!config_url.empty()) {
+        return config_url;
+    }
+    // D 4.1: a terminating slash goes before the well-known path is appended.
+    std::string url = issuer;
+    if (!url.empty() && url.back() == '/') {
+        url.pop_back();
+    }
+    return url + "/.well-known/openid-configuration";
+}
+
+Result<Metadata> read_metadata(const Client &client, std::string_view text) {
+    auto document = parse_object(text, "metadata");
+    if (!document) {
+        return provider_error("metadata_format", document.error().text);
+    }
+    Metadata metadata;
+    metadata.issuer = document->string("issuer").value_or("");
+    // D 4.3: identical, or one provider could speak for another.
+    if (metadata.issuer != client.issuer) {
+        return provider_error("metadata_issuer", "expected \"" + log_safe(client.issuer) + "\", found \"" +
+                                                     log_safe(metadata.issuer) + "\"");
+    }
+    for (const auto &endpoint : endpoints) {
+        auto value = read_endpoint(client, *document, endpoint);
+        if (!value) {
+            return value.error();
+        }
+        metadata.*endpoint.field = std::move(*value);
+    }
+    metadata.id_token_algs = read_algs(*document, "id_token_signing_alg_values_supported");
+    metadata.userinfo_algs = read_algs(*document, "userinfo_signing_alg_values_supported");
+    metadata.token_auth_methods = read_auth_methods(*document);
+    metadata.code_challenge_methods =
+        document->strings("code_challenge_methods_supported").value_or(std::vector<std::string>());
+    metadata.iss_parameter = document->boolean("authorization_response_iss_parameter_supported").value_or(false);
+    if (metadata.jwks_uri.empty() && needs_keys(client, metadata)) {
+        return provider_error("metadata_endpoint", "the metadata has no jwks_uri: no ID token can be verified");
+    }
+    return metadata;
+}
+
+std::vector<std::string> id_token_algs(const Client &client, const Metadata &metadata) {
+    if (!client.id_token_algs.empty()) {
+        return client.id_token_algs;
+    }
+    // HMAC only where it is configured: the metadata alone must not turn a client secret into a verification key.
+    std::vector<std::string> algs;
+    for (const auto &alg : metadata.id_token_algs) {
+        if (is_asymmetric_signing_alg(alg)) {
+            algs.push_back(alg);
+        }
+    }
+    if (algs.empty()) {
+        algs.emplace_back("RS256");
+    }
+    return algs;
+}
+
+bool uses_pkce(const Client &client, const Metadata &metadata) {
+    // BCP 2.1.1: without a credential the verifier is all that ties the code to us.
+    if (client.is_public() || client.auth == ClientAuth::none || client.pkce == Pkce::on) {
+        return true;
+    }
+    return client.pkce == Pkce::automatic && contains(metadata.code_challenge_methods, "S256");
+}
+
+}  // namespace oidc

@@ -1,0 +1,392 @@
+#include "text.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <stdexcept>
+
+namespace oidc {
+
+namespace {
+
+constexpr char base64url_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr char hex_digits[] = "0123456789ABCDEF";
+constexpr std::string_view blanks = " \t\r\n";
+
+// The value of each base64url character; 0x80 marks all others, so that one OR over a text tells whether it is clean.
+constexpr std::array<uint8_t, 256> make_base64url_values() {
+    std::array<uint8_t, 256> values{};
+    for (auto &value : values) {
+        value = 0x80;
+    }
+    for (uint8_t i = 0; i < 64; ++i) {
+        values[static_cast<unsigned char>(base64url_alphabet[i])] = i;
+    }
+    return values;
+}
+constexpr std::array<uint8_t, 256> base64url_values = make_base64url_values();
+
+std::string encode(std::string_view data, const char *alphabet) {
+    std::string out;
+    out.reserve((data.size() + 2) / 3 * 4);
+    const unsigned char *in = octets(data);
+    size_t left = data.size();
+    for (; left >= 3; in += 3, left -= 3) {
+        const uint32_t bits = static_cast<uint32_t>(in[0]) << 16 | static_cast<uint32_t>(in[1]) << 8 | in[2];
+        const char group[] = {alphabet[bits >> 18], alphabet[bits >> 12 & 63], alphabet[bits >> 6 & 63],
+                              alphabet[bits & 63]};
+        out.append(group, sizeof(group));
+    }
+    if (left > 0) {
+        const uint32_t bits = static_cast<uint32_t>(in[0]) << 16 | (left == 2 ? static_cast<uint32_t>(in[1]) << 8 : 0);
+        out += alphabet[bits >> 18];
+        out += alphabet[bits >> 12 & 63];
+        if (left == 2) {
+            out += alphabet[bits >> 6 & 63];
+        }
+    }
+    return out;
+}
+
+// The one to three bytes that do not fill a group of four characters. False where unused bits are set.
+bool decode_tail(const unsigned char *in, size_t left, unsigned char *out) {
+    if (left == 0) {
+        return true;
+    }
+    if (left == 1) {
+        return false;
+    }
+    const unsigned a = base64url_values[in[0]], b = base64url_values[in[1]];
+    const unsigned c = left == 3 ? base64url_values[in[2]] : 0;
+    out[0] = static_cast<unsigned char>(a << 2 | b >> 4);
+    if (left == 3) {
+        out[1] = static_cast<unsigned char>(b << 4 | c >> 2);
+    }
+    const unsigned unused = left == 3 ? c & 3 : b & 15;
+    return ((a | b | c) & 0x80) == 0 && unused == 0;
+}
+
+bool is_unreserved(unsigned char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+std::string escape_with(std::string_view text, bool blank_is_plus) {
+    std::string out;
+    out.reserve(text.size() + 16);
+    for (const unsigned char c : text) {
+        if (is_unreserved(c)) {
+            out += static_cast<char>(c);
+        } else if (c == ' ' && blank_is_plus) {
+            out += '+';
+        } else {
+            out += '%';
+            out += hex_digits[c >> 4];
+            out += hex_digits[c & 15];
+        }
+    }
+    return out;
+}
+
+int hex_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+std::optional<std::string> form_decode_part(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (size_t i = 0; i < text.size(); ++i) {
+        char c = text[i] == '+' ? ' ' : text[i];
+        if (c == '%') {
+            const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+            const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+            if (low < 0) {
+                return std::nullopt;
+            }
+            c = static_cast<char>(high << 4 | low);
+            i += 2;
+        }
+        if (c == '\0') {
+            return std::nullopt;
+        }
+        out += c;
+    }
+    return out;
+}
+
+bool is_control(unsigned char c) {
+    return c < 0x20 || c == 0x7f;
+}
+
+// Length of the UTF-8 sequence at the beginning (RFC 3629: no overlong form, no surrogate, at most U+10FFFF), or 0.
+size_t utf8_sequence(std::string_view text) {
+    const unsigned char *in = octets(text);
+    if (in[0] < 0x80) {
+        return 1;
+    }
+    size_t length = 0;
+    if (in[0] >= 0xc2 && in[0] <= 0xdf) {
+        length = 2;
+    } else if ((in[0] & 0xf0) == 0xe0) {
+        length = 3;
+    } else if (in[0] >= 0xf0 && in[0] <= 0xf4) {
+        length = 4;
+    }
+    if (length == 0 || text.size() < length) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; ++i) {
+        if ((in[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    const bool bad = (in[0] == 0xe0 && in[1] < 0xa0) || (in[0] == 0xed && in[1] > 0x9f) ||
+                     (in[0] == 0xf0 && in[1] < 0x90) || (in[0] == 0xf4 && in[1] > 0x8f);
+    return bad ? 0 : length;
+}
+
+}  // namespace
+
+std::string base64url_encode(std::string_view data) {
+    return encode(data, base64url_alphabet);
+}
+
+std::string base64_encode(std::string_view data) {
+    std::string out = encode(data, base64_alphabet);
+    out.append((4 - out.size() % 4) % 4, '=');
+    return out;
+}
+
+long base64url_decode_into(std::string_view text, unsigned char *out) {
+    const unsigned char *in = octets(text), *const end = in + text.size() / 4 * 4;
+    unsigned seen = 0;
+    unsigned char *to = out;
+    for (; in != end; in += 4, to += 3) {
+        const unsigned a = base64url_values[in[0]], b = base64url_values[in[1]], c = base64url_values[in[2]],
+                       d = base64url_values[in[3]];
+        seen |= a | b | c | d;
+        to[0] = static_cast<unsigned char>(a << 2 | b >> 4);
+        to[1] = static_cast<unsigned char>(b << 4 | c >> 2);
+        to[2] = static_cast<unsigned char>(c << 6 | d);
+    }
+    if ((seen & 0x80) != 0 || !decode_tail(in, text.size() % 4, to)) {
+        return -1;
+    }
+    return static_cast<long>(base64url_decoded_size(text.size()));
+}
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+    std::string out(base64url_decoded_size(text.size()), '\0');
+    if (base64url_decode_into(text, reinterpret_cast<unsigned char *>(out.data())) < 0) {
+        return std::nullopt;
+    }
+    return out;
+}
+
+std::string percent_encode(std::string_view text) {
+    return escape_with(text, false);
+}
+std::string form_encode(std::string_view text) {
+    return escape_with(text, true);
+}
+
+std::string form_encode(const Parameters &parameters) {
+    std::string out;
+    for (const auto &[name, value] : parameters) {
+        if (!out.empty()) {
+            out += '&';
+        }
+        out += form_encode(name) + '=' + form_encode(value);
+    }
+    return out;
+}
+
+std::optional<Parameters> form_decode(std::string_view text, size_t max_parameters) {
+    Parameters out;
+    while (!text.empty()) {
+        const std::string_view pair = text.substr(0, text.find('&'));
+        text.remove_prefix(std::min(text.size(), pair.size() + 1));
+        if (pair.empty()) {
+            continue;
+        }
+        const size_t equals = std::min(pair.find('='), pair.size());
+        auto name = form_decode_part(pair.substr(0, equals));
+        auto value = form_decode_part(pair.substr(std::min(equals + 1, pair.size())));
+        if (!name || !value || out.size() == max_parameters) {
+            return std::nullopt;
+        }
+        out.emplace_back(std::move(*name), std::move(*value));
+    }
+    return out;
+}
+
+const std::string *find_parameter(const Parameters &parameters, std::string_view name) {
+    for (const auto &parameter : parameters) {
+        if (parameter.first == name) {
+            return &parameter.second;
+        }
+    }
+    return nullptr;
+}
+
+const std::string *find_duplicate(const Parameters &parameters) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+        for (size_t j = 0; j < i; ++j) {
+            if (parameters[i].first == parameters[j].first) {
+                return &parameters[i].first;
+            }
+        }
+    }
+    return nullptr;
+}
+
+Digest sha256(std::string_view data) {
+    Digest out;
+    if (EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha256(), nullptr) != 1) {
+        throw std::runtime_error("SHA-256 failed");
+    }
+    return out;
+}
+
+Digest hmac_sha256(std::string_view key, std::string_view data) {
+    Digest out;
+    // An empty key must not be a null pointer, which means "the key of before".
+    const char *const key_data = key.empty() ? "" : key.data();
+    size_t size = 0;
+    if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key_data, key.size(), octets(data), data.size(),
+                  out.data(), out.size(), &size) == nullptr) {
+        throw std::runtime_error("HMAC-SHA-256 failed");
+    }
+    return out;
+}
+
+bool equal_constant_time(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string random_bytes(size_t count) {
+    std::string out(count, '\0');
+    if (RAND_bytes(reinterpret_cast<unsigned char *>(out.data()), static_cast<int>(count)) != 1) {
+        throw std::runtime_error("no random bytes");
+    }
+    return out;
+}
+
+std::string random_token() {
+    return base64url_encode(random_bytes(32));
+}
+
+std::string html_escape(std::string_view text) {
+    std::string out;
+    out.reserve(text.size() + 16);
+    for (const char c : text) {
+        switch (c) {
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            default:
+                out += c;
+        }
+    }
+    return out;
+}
+
+std::string utf8_safe(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const size_t length = utf8_sequence(text);
+        out += length > 0 ? text.substr(0, length) : std::string_view("\xef\xbf\xbd");
+        text.remove_prefix(std::max<size_t>(length, 1));
+    }
+    return out;
+}
+
+std::string json_escape(std::string_view text) {
+    std::string out;
+    out.reserve(text.size() + 16);
+    for (const char c : utf8_safe(text)) {
+        const auto value = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (is_control(value)) {
+            out += "\\u00";
+            out += hex_digits[value >> 4];
+            out += hex_digits[value & 15];
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+std::string log_safe(std::string_view text, size_t max) {
+    std::string out;
+    for (const unsigned char c : text) {
+        const bool plain = !is_control(c) && c < 0x80;
+        if (out.size() + (plain ? 1 : 4) > max) {
+            break;
+        }
+        if (plain) {
+            out += static_cast<char>(c);
+        } else {
+            out += {'\\', 'x', hex_digits[c >> 4], hex_digits[c & 15]};
+        }
+    }
+    return out;
+}
+
+std::string header_safe(std::string_view text) {
+    std::string out(text);
+    for (char &c : out) {
+        if (is_control(static_cast<unsigned char>(c))) {
+            c = ' ';
+        }
+    }
+    return out;
+}
+
+std::vector<std::string> split_words(std::string_view text) {
+    std::vector<std::string> out;
+    for (size_t begin = text.find_first_not_of(blanks); begin != std::string_view::npos;) {
+        const size_t end = std::min(text.find_first_of(blanks, begin), text.size());
+        out.emplace_back(text.substr(begin, end - begin));
+        begin = text.find_first_not_of(blanks, end);
+    }
+    return out;
+}
+
+bool starts_with(std::string_view text, std::string_view prefix) {
+    return text.substr(0, prefix.size()) == prefix;
+}
+
+bool ends_with(std::string_view text, std::string_view suffix) {
+    return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
+}
+
+bool contains(const std::vector<std::string> &list, std::string_view item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+}  // namespace oidc

@@ -1,0 +1,76 @@
+package OIDC::Chromium;
+
+# A site for a real browser, and the scripts of t/browser that visit it.
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+use OIDC::Nginx;
+use OIDC::Real;
+use Test::More ();
+
+# nginx before t/real/app.mjs, with the certified provider. To a browser the two are different sites: localhost and 127.0.0.1.
+sub new {
+    my ($class, $scheme) = @_;
+    my $self = bless { certificates => OIDC::Real::certificates(), app => OIDC::Real->app, nginx => OIDC::Nginx->new }, $class;
+    $self->{host} = $scheme eq 'https' ? '127.0.0.1' : 'localhost';
+    $self->{site} = "$scheme://$self->{host}:" . $self->{nginx}->port('site');
+    $self->{provider} = OIDC::Real->provider(redirect_uris => ["$self->{site}/oidc_callback"],
+        post_logout_redirect_uris => ["$self->{site}/logout"],
+        tls => { key => "$self->{certificates}/server.key", cert => "$self->{certificates}/server.pem" });
+    $self->{tls} = $scheme eq 'https';
+    $self->{issuer} = $self->{tls} ? $self->{provider}->tls_issuer : $self->{provider}->issuer;
+    $self->{nginx}->configure(http => $self->configuration);
+    $self->{nginx}->start;
+    return $self;
+}
+
+sub configuration {
+    my ($self) = @_;
+    my $provider = $self->{provider}->directives('app', tls => $self->{tls});
+    my ($dir, $port) = ($self->{certificates}, $self->{app}->port);
+    my $listen = $self->{tls} ? ' ssl http2' : '';
+    my $tls = $self->{tls} ? "ssl_certificate $dir/server.pem; ssl_certificate_key $dir/server.key;" : '';
+    return <<"END";
+oidc_provider my_idp { $provider ssl_trusted_certificate $dir/ca.pem; logout_uri /logout; }
+server {
+    listen 127.0.0.1:%%PORT_site%%$listen;
+    server_name $self->{host};
+    $tls
+    location / {
+        auth_oidc my_idp;
+        proxy_pass http://127.0.0.1:$port;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade \$http_upgrade;
+        proxy_set_header Connection upgrade;
+        proxy_set_header X-User \$oidc_claim_sub;
+    }
+}
+END
+}
+
+# Runs t/browser/NAME.mjs. Each line "ok - name" or "not ok - name # detail" that it prints becomes a test.
+sub visit {
+    my ($self, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $script = "$OIDC::Nginx::CHECKOUT/t/browser/$name.mjs";
+    my ($spki) = OIDC::Nginx::slurp("$self->{certificates}/spki") =~ /(\S+)/;
+    my $settings = JSON::PP->new->utf8->canonical->encode({ site => $self->{site}, issuer => $self->{issuer}, spki => $spki });
+    my $pid = open my $lines, '-|', 'node', $script, $settings or die "node: $!\n";
+    while (defined(my $line = readline $lines)) {
+        my ($not, $what, $detail) = $line =~ /^(not )?ok - (.*?)(?: # (.*))?$/ or next;
+        Test::More::ok(!$not, "$self->{site} $what") or Test::More::diag($detail // '');
+    }
+    close $lines;
+    Test::More::is($?, 0, "$name.mjs came to its end");
+}
+
+sub stop {
+    my ($self) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    $self->{nginx}->stop;
+    $_->stop for @$self{qw(provider app)};
+}
+
+1;

@@ -1,0 +1,53 @@
+#!/usr/bin/perl
+# The configurations that people copy, as they stand in conf-examples and the README: nginx takes them, and they sign in.
+
+use strict;
+use warnings;
+
+use Test::More;
+use OIDC::Browser;
+use OIDC::Example qw(example fill readme_example);
+use OIDC::Nginx;
+use OIDC::Real;
+
+my $nginx = OIDC::Nginx->new;
+my $site = 'http://localhost:' . $nginx->port('site');
+my $provider = OIDC::Real->provider(redirect_uris => ["$site/oidc_callback"], post_logout_redirect_uris => ["$site/logout"]);
+my $app = OIDC::Real->app;
+my $client = $provider->client('app');
+
+# Only addresses and the client change: nothing is added that a reader would not know of.
+my %here = (
+    issuer => $provider->issuer,
+    client_id => $client->{client_id},
+    client_secret => $client->{client_secret},
+    listen => '127.0.0.1:%%PORT_site%%',
+    server_name => 'localhost',
+    proxy_pass => 'http://127.0.0.1:' . $app->port,
+);
+my %inside = (
+    'conf-examples/minimal.conf' => example('minimal', %here) =~ /^http \{\n(.*)^\}/ms ? $1 : die("no http block\n"),
+    'README.md' => readme_example(%here),
+);
+
+for my $name (sort keys %inside) {
+    $nginx->configure(http => $inside{$name});
+    ok $nginx->master_pid ? $nginx->reload : $nginx->start, "$name: nginx takes it";
+    my $page = OIDC::Real::sign_in(OIDC::Browser->new(base => $site), '/some/page', user => 'carol');
+    is $page->status, 200, "$name: signed in" or diag $page->body;
+    is $page->url, "$site/some/page", "$name: at the page asked for";
+    like $page->body, qr/Hello, carol/, "$name: and the application knows who came";
+}
+
+# As files stand: the whole of each, with its own values.
+for my $file (glob "$OIDC::Nginx::CHECKOUT/conf-examples/*.conf") {
+    my $dir = $nginx->dir;
+    my $text = fill(OIDC::Nginx::slurp($file), load_module => OIDC::Nginx::module_file());
+    my $path = $nginx->write_file('example.conf', "pid $dir/example.pid;\n" . $text =~ s/^http \{/http { access_log off;/mr);
+    my $said = join "\n", do { my $binary = OIDC::Nginx::nginx_binary(); scalar `$binary -t -p $dir -c $path -e stderr 2>&1` };
+    like $said, qr/test is successful/, "$file is taken by nginx -t as it stands";
+    unlike $said, qr/\[warn\]/, "$file: without a warning";
+}
+
+$nginx->stop;
+done_testing;
