@@ -28,7 +28,9 @@ out := $(abspath $(BUILD))
 module := $(BUILD)/ngx_http_auth_oidc_module.so
 sources := $(sort $(wildcard src/oidc/*.cpp src/ngx/*.cpp))
 node_dir ?= $(out)/node
-prove := OIDC_MODULE=$(out)/ngx_http_auth_oidc_module.so OIDC_NODE=$(node_dir) PERL5LIB=$(abspath t/lib) CMOCKA_MESSAGE_OUTPUT=TAP OIDC_BUILD=$(out) prove -j2 --harness OIDC::Harness
+# Test vectors that are not part of the project: used where they lie beside it.
+WYCHEPROOF ?= $(abspath $(wildcard ../shared/corpus/wycheproof))
+prove := WYCHEPROOF=$(WYCHEPROOF) OIDC_MODULE=$(out)/ngx_http_auth_oidc_module.so OIDC_NODE=$(node_dir) PERL5LIB=$(abspath t/lib) CMOCKA_MESSAGE_OUTPUT=TAP OIDC_BUILD=$(out) prove -j2 --harness OIDC::Harness
 # As many compilers as there are processors, unless the caller said -j himself.
 jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 

@@ -61,51 +61,46 @@ std::string without_ours(std::string_view line, const MainConf &main) {
     return kept;
 }
 
-// A part of the list whose elements are used up: what is pushed later gets memory of its own.
-bool add_fresh_part(ngx_http_request_t *r, ngx_list_t *list) {
-    auto *part = static_cast<ngx_list_part_t *>(ngx_palloc(r->pool, sizeof(ngx_list_part_t)));
-    void *elements = ngx_palloc(r->pool, list->nalloc * list->size);
-    if (part == nullptr || elements == nullptr) {
-        return false;
-    }
-    part->elts = elements;
-    part->nelts = 0;
-    part->next = nullptr;
-    list->last->next = part;
-    list->last = part;
-    return true;
-}
-
-// Takes element `index` out of a part without moving any other: headers_in points at elements. The part is cut in two.
-bool cut_part(ngx_http_request_t *r, ngx_list_part_t *part, ngx_uint_t index) {
+// Takes an element out of the list without moving any other: headers_in points at elements. No part but the first may end up
+// empty (nginx reads element 0 of every further part without a look at its count), and the next push must get fresh memory.
+void cut_part(ngx_http_request_t *r, ngx_list_part_t *part, ngx_list_part_t *before, ngx_uint_t index) {
     ngx_list_t *list = &r->headers_in.headers;
-    if (index + 1 < part->nelts) {
+    auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
+    if (index + 1 < part->nelts && index > 0) {
         auto *rest = static_cast<ngx_list_part_t *>(ngx_palloc(r->pool, sizeof(ngx_list_part_t)));
         if (rest == nullptr) {
-            return false;
+            throw std::bad_alloc();
         }
-        rest->elts = static_cast<ngx_table_elt_t *>(part->elts) + index + 1;
-        rest->nelts = part->nelts - index - 1;
-        rest->next = part->next;
+        *rest = {elements + index + 1, part->nelts - index - 1, part->next};
         part->next = rest;
+        part->nelts = index;
         if (list->last == part) {
             list->last = rest;
         }
+    } else if (index + 1 < part->nelts) {
+        part->elts = elements + 1;
+        part->nelts--;
+    } else {
+        part->nelts = index;
     }
-    part->nelts = index;
-    return true;
+    if (part->nelts == 0 && before != nullptr) {
+        before->next = part->next;
+        if (list->last == part) {
+            list->last = before;
+        }
+    }
+    if (list->last->nelts > 0) {
+        list->nalloc = list->last->nelts;
+    }
 }
 
-// Removes one header line of the request; throws when there is no memory, for a line that stays would reach the upstream.
 void remove_line(ngx_http_request_t *r, const ngx_table_elt_t *header) {
-    ngx_list_t *list = &r->headers_in.headers;
-    for (ngx_list_part_t *part = &list->part; part != nullptr; part = part->next) {
+    ngx_list_part_t *before = nullptr;
+    for (ngx_list_part_t *part = &r->headers_in.headers.part; part != nullptr; before = part, part = part->next) {
         auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
         for (ngx_uint_t i = 0; i < part->nelts; i++) {
             if (&elements[i] == header) {
-                if (!cut_part(r, part, i) || !add_fresh_part(r, list)) {
-                    throw std::bad_alloc();
-                }
+                cut_part(r, part, before, i);
                 return;
             }
         }

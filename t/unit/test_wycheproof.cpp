@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -204,6 +205,10 @@ void keys(void **) {
 }  // namespace
 
 int main() {
+    if (folder().empty()) {
+        std::puts("1..0 # SKIP no test vectors: WYCHEPROOF names no folder");
+        return 0;
+    }
     const CMUnitTest tests[] = {cmocka_unit_test(signatures), cmocka_unit_test(keys)};
     return cmocka_run_group_tests_name("wycheproof", tests, nullptr, nullptr);
 }
