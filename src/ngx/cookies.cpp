@@ -61,8 +61,9 @@ std::string without_ours(std::string_view line, const MainConf &main) {
     return kept;
 }
 
-// Takes an element out of the list without moving any other: headers_in points at elements. No part but the first may end up
-// empty (nginx reads element 0 of every further part without a look at its count), and the next push must get fresh memory.
+// Takes an element out of the list without moving any other: headers_in points at elements. No part but the first may
+// end up empty (nginx reads element 0 of every further part without a look at its count), and the next push must get
+// fresh memory.
 void cut_part(ngx_http_request_t *r, ngx_list_part_t *part, ngx_list_part_t *before, ngx_uint_t index) {
     ngx_list_t *list = &r->headers_in.headers;
     auto *elements = static_cast<ngx_table_elt_t *>(part->elts);

@@ -13,7 +13,9 @@ namespace {
 
 constexpr size_t default_zone_size = 8 * 1024 * 1024;
 
-std::string text(const ngx_str_t &value) { return std::string(view(value)); }
+std::string text(const ngx_str_t &value) {
+    return std::string(view(value));
+}
 
 // One message of a provider's block: which directive, what is wrong, what to write.
 char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message) {
@@ -27,7 +29,8 @@ bool is_path(const std::string &value) {
 
 bool is_token(std::string_view value) {
     for (char c : value) {
-        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                    c == '_' || c == '.';
         if (!fits) {
             return false;
         }
@@ -39,17 +42,23 @@ bool is_token(std::string_view value) {
 char *check_url(ngx_conf_t *cf, const Provider &provider, const char *directive, const std::string &value) {
     auto url = oidc::http::parse_url(value);
     if (!url) {
-        return refuse(cf, provider, std::string("invalid URL \"") + value + "\" in \"" + directive + "\", write https://host/path");
+        return refuse(cf, provider,
+                      std::string("invalid URL \"") + value + "\" in \"" + directive + "\", write https://host/path");
     }
     if (url->scheme == "http" && !oidc::http::is_loopback_host(url->host) && provider.insecure_http != 1) {
-        return refuse(cf, provider, std::string("\"") + directive + "\" must begin with https:// (\"" + value +
-                                        "\"), or write \"insecure_http on\" for a test set-up");
+        return refuse(cf, provider,
+                      std::string("\"") + directive + "\" must begin with https:// (\"" + value +
+                          "\"), or write \"insecure_http on\" for a test set-up");
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
 
 char *check_paths(ngx_conf_t *cf, const Provider &provider) {
-    struct { const char *directive; const ngx_str_t &value; bool absolute; } rows[] = {
+    struct {
+        const char *directive;
+        const ngx_str_t &value;
+        bool absolute;
+    } rows[] = {
         {"redirect_uri", provider.redirect_uri, true},
         {"logout_uri", provider.logout_uri, false},
         {"post_logout_uri", provider.post_logout_uri, true},
@@ -61,8 +70,9 @@ char *check_paths(ngx_conf_t *cf, const Provider &provider) {
             continue;
         }
         if (!row.absolute || !oidc::http::parse_url(value)) {
-            return refuse(cf, provider, std::string("invalid value \"") + value + "\" in \"" + row.directive + "\", write a path" +
-                                            (row.absolute ? " or an absolute URL" : " that begins with \"/\""));
+            return refuse(cf, provider,
+                          std::string("invalid value \"") + value + "\" in \"" + row.directive + "\", write a path" +
+                              (row.absolute ? " or an absolute URL" : " that begins with \"/\""));
         }
     }
     if (provider.redirect_uri.len && oidc::http::parse_url(view(provider.redirect_uri)) &&
@@ -127,11 +137,13 @@ char *check_required(ngx_conf_t *cf, const Provider &provider) {
         return refuse(cf, provider, "\"client_id\" is missing: write \"client_id ...;\" as registered at the provider");
     }
     if (provider.client_secret.len && provider.client_secret_file.len) {
-        return refuse(cf, provider, "\"client_secret\" and \"client_secret_file\" exclude each other: remove one of them");
+        return refuse(cf, provider,
+                      "\"client_secret\" and \"client_secret_file\" exclude each other: remove one of them");
     }
     if (provider.cookie_name.len && !is_token(view(provider.cookie_name))) {
-        return refuse(cf, provider, "invalid value \"" + text(provider.cookie_name) +
-                                        "\" in \"cookie_name\", use letters, digits, \"-\", \"_\" and \".\"");
+        return refuse(cf, provider,
+                      "invalid value \"" + text(provider.cookie_name) +
+                          "\" in \"cookie_name\", use letters, digits, \"-\", \"_\" and \".\"");
     }
     char *status = check_url(cf, provider, "issuer", text(provider.issuer));
     if (status == NGX_CONF_OK && provider.config_url.len) {
@@ -143,8 +155,10 @@ char *check_required(ngx_conf_t *cf, const Provider &provider) {
 char *check_values(ngx_conf_t *cf, const Provider &provider) {
     for (const std::string &alg : words(provider.id_token_signing_algs)) {
         if (!oidc::is_known_signing_alg(alg)) {
-            return refuse(cf, provider, "invalid value \"" + alg + "\" in \"id_token_signing_algs\", it must be RS256, RS384, RS512, "
-                                        "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512");
+            return refuse(cf, provider,
+                          "invalid value \"" + alg +
+                              "\" in \"id_token_signing_algs\", it must be RS256, RS384, RS512, "
+                              "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512");
         }
     }
     auto method = static_cast<oidc::ClientAuth>(provider.client_auth_method);
@@ -153,15 +167,18 @@ char *check_values(ngx_conf_t *cf, const Provider &provider) {
     }
     bool tls = method == oidc::ClientAuth::tls || method == oidc::ClientAuth::self_signed_tls;
     if (tls && provider.ssl_certificate.len == 0) {
-        return refuse(cf, provider, "\"client_auth_method\" by TLS needs a certificate: write \"ssl_certificate FILE;\"");
+        return refuse(cf, provider,
+                      "\"client_auth_method\" by TLS needs a certificate: write \"ssl_certificate FILE;\"");
     }
     if (provider.ssl_certificate.len != 0 && provider.ssl_certificate_key.len == 0) {
         return refuse(cf, provider, "\"ssl_certificate\" needs \"ssl_certificate_key FILE;\" beside it");
     }
     bool secret = provider.client_secret.len != 0 || provider.client_secret_file.len != 0;
-    bool by_secret = method == oidc::ClientAuth::basic || method == oidc::ClientAuth::post || method == oidc::ClientAuth::secret_jwt;
+    bool by_secret =
+        method == oidc::ClientAuth::basic || method == oidc::ClientAuth::post || method == oidc::ClientAuth::secret_jwt;
     if (by_secret && !secret) {
-        return refuse(cf, provider, "\"client_auth_method\" by secret needs \"client_secret\" or \"client_secret_file\"");
+        return refuse(cf, provider,
+                      "\"client_auth_method\" by secret needs \"client_secret\" or \"client_secret_file\"");
     }
     if (!secret && provider.pkce == static_cast<ngx_uint_t>(oidc::Pkce::off) && provider.client_key.len == 0 && !tls) {
         return refuse(cf, provider, "\"pkce off\" needs a \"client_secret\": a public client is safe with PKCE only");
@@ -239,9 +256,14 @@ Store *make_store(ngx_conf_t *cf, Provider &provider) {
 }
 
 char *check_files(ngx_conf_t *cf, Provider &provider) {
-    struct { const char *directive; ngx_str_t &file; } rows[] = {
-        {"ssl_trusted_certificate", provider.ssl_trusted_certificate}, {"ssl_crl", provider.ssl_crl},
-        {"ssl_certificate", provider.ssl_certificate},                 {"ssl_certificate_key", provider.ssl_certificate_key},
+    struct {
+        const char *directive;
+        ngx_str_t &file;
+    } rows[] = {
+        {"ssl_trusted_certificate", provider.ssl_trusted_certificate},
+        {"ssl_crl", provider.ssl_crl},
+        {"ssl_certificate", provider.ssl_certificate},
+        {"ssl_certificate_key", provider.ssl_certificate_key},
     };
     for (auto &row : rows) {
         if (char *status = check_file(cf, provider, row.directive, &row.file); status != NGX_CONF_OK) {
@@ -262,7 +284,8 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
 
 }  // namespace
 
-std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path, const char *directive) {
+std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path,
+                                            const char *directive) {
     ngx_str_t file = path;
     if (ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK) {
         return std::nullopt;
@@ -275,7 +298,8 @@ std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, 
     }
     struct stat facts {};
     if (stat(text(file).c_str(), &facts) == 0 && (facts.st_mode & S_IROTH) != 0) {
-        conf_log(cf, NGX_LOG_WARN, where, "\"" + text(file) + "\" of \"" + directive + "\" can be read by everybody: chmod 600");
+        conf_log(cf, NGX_LOG_WARN, where,
+                 "\"" + text(file) + "\" of \"" + directive + "\" can be read by everybody: chmod 600");
     }
     while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) {
         content.pop_back();
@@ -291,8 +315,9 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     auto *main = static_cast<MainConf *>(conf);
     ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
     if (!is_token(view(name)) || view(name) == "off") {
-        return conf_log(cf, NGX_LOG_EMERG, here(cf), "invalid provider name \"" + text(name) +
-                                                         "\", use letters, digits, \"-\", \"_\" and \".\", and not \"off\"");
+        return conf_log(cf, NGX_LOG_EMERG, here(cf),
+                        "invalid provider name \"" + text(name) +
+                            "\", use letters, digits, \"-\", \"_\" and \".\", and not \"off\"");
     }
     if (main->find(view(name)) != nullptr) {
         return conf_log(cf, NGX_LOG_EMERG, here(cf), "duplicate oidc_provider \"" + text(name) + "\"");
@@ -302,8 +327,8 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     provider->where = here(cf);
     main->providers.push_back(provider);
 
-    // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider, which
-    // takes the place of our location configuration for the time being.
+    // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider,
+    // which takes the place of our location configuration for the time being.
     auto *outer = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
     ngx_http_conf_ctx_t inner = *outer;
     std::vector<void *> slots(outer->loc_conf, outer->loc_conf + ngx_http_max_module);
