@@ -2,6 +2,7 @@
 #include "../oidc/text.hpp"
 #include "lookup.hpp"
 #include "module.hpp"
+#include "refresher.hpp"
 #include "request.hpp"
 #include "signin.hpp"
 
@@ -139,7 +140,7 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     ngx_int_t found = find_session(r, context, providers);
     if (found == NGX_OK) {
         context.status = "session";
-        return NGX_OK;
+        return keep_fresh(r, context);
     }
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;

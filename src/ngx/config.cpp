@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../oidc/http.hpp"
+#include "refresher.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -81,6 +82,7 @@ ngx_command_t commands[] = {
     PROVIDER_FLAG(ssl_verify),
     PROVIDER_TIME(session_timeout),
     PROVIDER_TIME(session_max_age),
+    PROVIDER_TIME(session_recheck),
     PROVIDER_TIME(clock_skew),
     PROVIDER_TIME(max_age),
     PROVIDER_TIME(login_timeout),
@@ -98,6 +100,8 @@ ngx_command_t commands[] = {
      nullptr},
     {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET,
      1, nullptr},
+    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, set_session_refresh, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     nullptr},
     {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, set_client_key, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     // nginx's own `include` is not allowed in a context that nginx does not know.

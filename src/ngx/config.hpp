@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../oidc/provider.hpp"
+#include "../oidc/refresh.hpp"
 #include "../oidc/seal.hpp"
 #include "fetch.hpp"
 #include "keyring.hpp"
@@ -15,6 +16,8 @@
 #include "store.hpp"
 
 namespace auth_oidc {
+
+class Refresher;
 
 // Where a directive stands, for messages that are written after the whole file was read.
 struct Where {
@@ -49,8 +52,9 @@ struct Provider {
     ngx_http_complex_value_t *extra_auth_args = nullptr;
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
-    ngx_flag_t ssl_verify = NGX_CONF_UNSET;
+    ngx_flag_t ssl_verify = NGX_CONF_UNSET, session_refresh = NGX_CONF_UNSET;
     ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
+    time_t session_recheck = NGX_CONF_UNSET;
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
     time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
     ngx_msec_t connect_timeout = NGX_CONF_UNSET_MSEC, read_timeout = NGX_CONF_UNSET_MSEC;
@@ -62,6 +66,7 @@ struct Provider {
     std::string callback_path;
     std::vector<std::string> secrets;  // cookie_secret as written; none: the shared key
     FetchOptions fetch;
+    oidc::RefreshPolicy refresh;
     Store *store = nullptr;
     std::unique_ptr<Keyring> keyring;
     std::unique_ptr<Sealers> sealers;
@@ -83,6 +88,7 @@ struct MainConf {
     std::vector<Provider *> providers;
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
+    std::shared_ptr<Refresher> refresher;
     ngx_array_t *zones = nullptr;  // of ngx_str_t: what keyval_zone declared
 
     Provider *find(std::string_view name) const;

@@ -5,6 +5,7 @@
 #include "../oidc/http.hpp"
 #include "config.hpp"
 #include "module.hpp"
+#include "refresher.hpp"
 
 // Weak: an nginx without the rewrite module must load us too.
 extern "C" __attribute__((weak)) ngx_module_t ngx_http_rewrite_module;
@@ -200,11 +201,13 @@ ngx_int_t complete(ngx_conf_t *cf) {
         return NGX_OK;
     }
     main->state = std::make_unique<SharedState>(cf);
+    main->refresher = std::make_shared<Refresher>(cf, *main->state);
     for (Provider *provider : main->providers) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
         keep_what_is_used(cf, *provider);
+        complete_refresh(cf, *provider);
     }
     auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
     auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
