@@ -8,7 +8,8 @@
 namespace auth_oidc {
 namespace {
 
-// What kind of request wants in (protocol.md 1.4). Only a navigation is ever sent to sign in; nobody is let in by a header.
+// What kind of request wants in (protocol.md 1.4). Only a navigation is ever sent to sign in; nobody is let in by a
+// header.
 enum class Kind { navigation, framed, post, program };
 
 bool has_html(ngx_http_request_t *r) {
@@ -75,7 +76,7 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
     std::string mode = location->anonymous ? evaluate(r, location->anonymous) : "auto";
     context.login_provider = providers[0];
     if (mode == "allow") {
-        return NGX_DECLINED;        // never NGX_OK: `satisfy any; deny all` would open
+        return NGX_DECLINED;  // never NGX_OK: `satisfy any; deny all` would open
     }
     if (mode == "login") {
         return login_or_choice(r, context, providers);
@@ -86,8 +87,13 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
     if (mode == "deny") {
         return answer_program(r, *providers[0]);
     }
-    return fail(r, {nullptr, oidc::our_error("anonymous_mode", "\"auth_oidc_anonymous\" gives \"" + oidc::log_safe(mode) +
-                    "\", expected auto, login, deny or allow"), {}, "login", 0, {}});
+    return fail(r, {nullptr,
+                    oidc::our_error("anonymous_mode", "\"auth_oidc_anonymous\" gives \"" + oidc::log_safe(mode) +
+                                                          "\", expected auto, login, deny or allow"),
+                    {},
+                    "login",
+                    0,
+                    {}});
 }
 
 // The providers that auth_oidc of this location names for this request. NGX_DECLINED: off.
@@ -103,14 +109,17 @@ ngx_int_t evaluate_providers(ngx_http_request_t *r, const LocationConf &location
     for (const std::string &word : words) {
         Provider *provider = main_conf(r)->find(word);
         if (provider == nullptr) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "auth_oidc: \"auth_oidc\" names \"%s\", and there is no oidc_provider "
-                          "of that name", oidc::log_safe(word).c_str());
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "auth_oidc: \"auth_oidc\" names \"%s\", and there is no oidc_provider "
+                          "of that name",
+                          oidc::log_safe(word).c_str());
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
         providers.push_back(provider);
     }
     if (providers.empty()) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "auth_oidc: the variable in \"auth_oidc\" is empty: only \"off\" opens");
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth_oidc: the variable in \"auth_oidc\" is empty: only \"off\" opens");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     return NGX_OK;
@@ -129,7 +138,8 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     if (found == NGX_ERROR) {
         Failure failure;
         failure.provider = providers[0];
-        failure.error = oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
+        failure.error =
+            oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
         failure.action = "session look-up";
         failure.retry_after = 1;
         return fail(r, failure);

@@ -22,7 +22,8 @@ public:
     }
     // In this round of the event loop, once the stack has unwound.
     void soon() { ngx_post_event(ready(), &ngx_posted_events); }
-    // At the start of the next round: nothing that rings itself again starves the others. Does not hold a worker that quits.
+    // At the start of the next round: nothing that rings itself again starves the others. Does not hold a worker that
+    // quits.
     void next_round() { ngx_post_event(ready(), &ngx_posted_next_events); }
 
     bool is_set() const { return event_.event.timer_set || event_.event.posted; }

@@ -58,8 +58,8 @@ StatusWords explain(ngx_uint_t status) {
             return {"Something is wrong here", "This server could not complete the sign-in.",
                     "Tell the people who run this site, with the problem number below."};
         default:
-            return {"This sign-in cannot go on", "The sign-in is too old, was used before, or did not begin in this browser.",
-                    "Sign in again."};
+            return {"This sign-in cannot go on",
+                    "The sign-in is too old, was used before, or did not begin in this browser.", "Sign in again."};
     }
 }
 
@@ -81,8 +81,9 @@ void log_failure(ngx_http_request_t *r, const Failure &failure, std::string_view
     FaultWords words = words_of(failure.error.fault);
     ngx_str_t provider = failure.provider ? failure.provider->name : ngx_str_t(ngx_string("-"));
     ngx_str_t id = borrow(problem), rule = borrow(failure.error.rule), text = borrow(failure.error.text);
-    ngx_log_error(words.level, r->connection->log, 0, "auth_oidc: %s failed, provider \"%V\", problem %V, fault %s, rule %V: %V",
-                  failure.action, &provider, &id, words.name, &rule, &text);
+    ngx_log_error(words.level, r->connection->log, 0,
+                  "auth_oidc: %s failed, provider \"%V\", problem %V, fault %s, rule %V: %V", failure.action, &provider,
+                  &id, words.name, &rule, &text);
 }
 
 ngx_int_t send_body(ngx_http_request_t *r, const std::string &body) {

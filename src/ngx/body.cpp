@@ -17,7 +17,8 @@ bool is_form(ngx_http_request_t *r) {
     }
     std::string_view type = view(r->headers_in.content_type->value);
     constexpr std::string_view form = "application/x-www-form-urlencoded";
-    return type.size() >= form.size() && ngx_strncasecmp(r->headers_in.content_type->value.data, borrow(form).data, form.size()) == 0 &&
+    return type.size() >= form.size() &&
+           ngx_strncasecmp(r->headers_in.content_type->value.data, borrow(form).data, form.size()) == 0 &&
            (type.size() == form.size() || type[form.size()] == ';' || type[form.size()] == ' ');
 }
 
@@ -90,7 +91,7 @@ ngx_int_t read_form(ngx_http_request_t *r, Context &context, std::string &text) 
         if (started >= NGX_HTTP_SPECIAL_RESPONSE) {
             return started;
         }
-        r->main->count--;       // the reference of the read; the phases hold their own
+        r->main->count--;  // the reference of the read; the phases hold their own
         if (!context.body->done) {
             r->write_event_handler = ngx_http_request_empty_handler;
             return NGX_AGAIN;

@@ -10,7 +10,8 @@ namespace auth_oidc {
 
 constexpr size_t max_body = 64 * 1024;
 
-// The body of a form. NGX_OK: text is the whole of it. NGX_AGAIN: the phases run again when it is there. Anything else: the status.
+// The body of a form. NGX_OK: text is the whole of it. NGX_AGAIN: the phases run again when it is there. Anything else:
+// the status.
 ngx_int_t read_form(ngx_http_request_t *r, Context &context, std::string &text);
 
 }  // namespace auth_oidc

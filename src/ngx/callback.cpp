@@ -1,10 +1,13 @@
 // The callback: from the provider's redirect to a session (protocol.md 2).
 //
-//   read_callback -> ticket -> state entered as used -> provider data -> Login -> token request in a subrequest -> Login
+//   read_callback -> ticket -> state entered as used -> provider data -> Login -> token request in a subrequest ->
+//   Login
 //        |             |            |                                       ^            |
-//        |             |            +- somebody was here: wait, then go on  |            +- FetchKeys: wait for the keyring
-//        |             +- none: the session of this very state, or a page   +------------+- UserInfo in a subrequest
-//        +- malformed: a page                                                            +- SignedIn: session, cookies, 302
+//        |             |            +- somebody was here: wait, then go on  |            +- FetchKeys: wait for the
+//        keyring |             +- none: the session of this very state, or a page   +------------+- UserInfo in a
+//        subrequest
+//        +- malformed: a page                                                            +- SignedIn: session, cookies,
+//        302
 #include "../oidc/http.hpp"
 #include "../oidc/login.hpp"
 #include "body.hpp"
@@ -32,7 +35,7 @@ public:
     void ended(StateUse how) { how_ = how; }
 
     Provider &provider;
-    const std::string origin;               // of the redirect_uri: the return target is sent out behind it
+    const std::string origin;  // of the redirect_uri: the return target is sent out behind it
     oidc::Callback callback;
     oidc::Ticket ticket;
     std::unique_ptr<oidc::Login> login;
@@ -52,8 +55,8 @@ private:
 
 namespace {
 
-constexpr ngx_uint_t max_exchanges = 64;    // per provider and worker: no location's limit_req reaches this path
-constexpr ngx_msec_t look_again = 50;       // another worker cannot wake us
+constexpr ngx_uint_t max_exchanges = 64;  // per provider and worker: no location's limit_req reaches this path
+constexpr ngx_msec_t look_again = 50;     // another worker cannot wake us
 constexpr size_t max_kept_target = 200;
 
 ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Error &error) {
@@ -120,23 +123,30 @@ ngx_int_t finish_save(ngx_http_request_t *r, Context &context, Exchange &exchang
     StoreCall &save = exchange.save;
     if (save.answer != Stored::found) {
         close_ticket(r, context, exchange);
-        return fail_login(r, exchange, oidc::our_error("session_store", save.answer == Stored::too_large
-                          ? "the session of " + std::to_string(exchange.record.size()) + " bytes is too large for its store"
-                          : "the session could not be stored", NGX_HTTP_SERVICE_UNAVAILABLE));
+        return fail_login(r, exchange,
+                          oidc::our_error("session_store",
+                                          save.answer == Stored::too_large
+                                              ? "the session of " + std::to_string(exchange.record.size()) +
+                                                    " bytes is too large for its store"
+                                              : "the session could not be stored",
+                                          NGX_HTTP_SERVICE_UNAVAILABLE));
     }
     drop_old_session(r, context, exchange.provider);
     set_session_cookie(r, exchange.provider, save.new_cookie, is_secure(exchange.origin));
     exchange.ended(StateUse::signed_in);
     main_conf(r)->state->add(Count::logins_finished);
     context.status = "callback";
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed in, provider \"%V\"", &exchange.provider.name);
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed in, provider \"%V\"",
+                  &exchange.provider.name);
     return go_to_target(r, context, exchange);
 }
 
 ngx_int_t save_session(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc::Session session) {
     // The target too, for the back button and the double click that come when the ticket is gone.
     const std::string &target = exchange.ticket.target;
-    session[oidc::Field::state] += " " + (target.size() <= max_kept_target ? target : target.substr(0, target.find('?')).substr(0, max_kept_target));
+    session[oidc::Field::state] +=
+        " " +
+        (target.size() <= max_kept_target ? target : target.substr(0, target.find('?')).substr(0, max_kept_target));
     exchange.record = oidc::write_session(session);
     prepare_call(r, exchange.save, exchange.provider, {});
     exchange.save.record = exchange.record;
@@ -202,19 +212,23 @@ ngx_int_t go_on(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     return act(r, context, exchange, exchange.login->resume(exchange.callback, ngx_time()));
 }
 
-// ---- before the exchange ------------------------------------------------------------------------------------------------------
+// ---- before the exchange
+// ------------------------------------------------------------------------------------------------------
 
 ngx_int_t refuse(ngx_http_request_t *r, const Context &context, oidc::Error error) {
     Failure failure;
     const auto &providers = context.endpoint->providers;
     failure.provider = providers.size() == 1 ? providers[0] : nullptr;
     failure.error = std::move(error);
-    failure.retry_url = failure.provider ? login_url(*failure.provider, "/") : std::string(view(providers[0]->login_uri));
+    failure.retry_url =
+        failure.provider ? login_url(*failure.provider, "/") : std::string(view(providers[0]->login_uri));
     main_conf(r)->state->add(Count::logins_failed_browser);
     return fail(r, failure);
 }
 
-std::string state_mark(std::string_view state) { return oidc::base64url_encode(oidc::bytes(oidc::sha256(state))); }
+std::string state_mark(std::string_view state) {
+    return oidc::base64url_encode(oidc::bytes(oidc::sha256(state)));
+}
 
 // The back button or a double click after a login that ended well: the session knows the state it came from.
 ngx_int_t without_ticket(ngx_http_request_t *r, Context &context, const oidc::Callback &callback) {
@@ -227,8 +241,10 @@ ngx_int_t without_ticket(ngx_http_request_t *r, Context &context, const oidc::Ca
             return origin ? send_redirect(r, *origin + target) : fail(r, {nullptr, origin.error(), {}, "login", 0, {}});
         }
     }
-    return refuse(r, context, oidc::browser_error("ticket_missing", "no cookie of this browser belongs to this state: the sign-in is "
-                                                  "too old, was used already or began elsewhere"));
+    return refuse(r, context,
+                  oidc::browser_error("ticket_missing",
+                                      "no cookie of this browser belongs to this state: the sign-in is "
+                                      "too old, was used already or began elsewhere"));
 }
 
 // The state was entered before: by a click whose answer is on its way, or by one that ended.
@@ -238,7 +254,8 @@ ngx_int_t used_before(ngx_http_request_t *r, Context &context, OpenedTicket &ope
     wish.target = opened.ticket.target;
     switch (use) {
         case StateUse::running:
-            context.alarm = std::make_unique<Alarm>([](void *request) { resume(static_cast<ngx_http_request_t *>(request)); }, r);
+            context.alarm =
+                std::make_unique<Alarm>([](void *request) { resume(static_cast<ngx_http_request_t *>(request)); }, r);
             context.alarm->after(look_again);
             prepare_wait(r);
             return NGX_AGAIN;
@@ -249,7 +266,8 @@ ngx_int_t used_before(ngx_http_request_t *r, Context &context, OpenedTicket &ope
         default:
             break;
     }
-    return refuse(r, context, oidc::browser_error("state_used", "this state was used before, and the sign-in with it failed"));
+    return refuse(r, context,
+                  oidc::browser_error("state_used", "this state was used before, and the sign-in with it failed"));
 }
 
 // The ticket is of this server when its redirect_uri is the address that was called.
@@ -277,8 +295,13 @@ ngx_int_t open_exchange(ngx_http_request_t *r, Context &context, oidc::Callback 
     auto origin = oidc::http::parse_url(opened->ticket.redirect_uri);
     if (!origin || provider.exchanges >= max_exchanges) {
         state.finish(digest, StateUse::cut_off);
-        return fail(r, {&provider, oidc::our_error("too_many_exchanges", "64 logins are being completed already",
-                        NGX_HTTP_SERVICE_UNAVAILABLE), login_url(provider, opened->ticket.target), "login", 1, {}});
+        return fail(r, {&provider,
+                        oidc::our_error("too_many_exchanges", "64 logins are being completed already",
+                                        NGX_HTTP_SERVICE_UNAVAILABLE),
+                        login_url(provider, opened->ticket.target),
+                        "login",
+                        1,
+                        {}});
     }
     context.exchange = std::make_shared<Exchange>(state, provider, digest, origin->origin());
     context.exchange->callback = std::move(callback);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../oidc/http.hpp"
+#include "config_values.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -33,20 +34,24 @@ ngx_conf_enum_t client_auth_words[] = {
 
 constexpr ngx_uint_t anywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
-// A directive of the provider block that one of nginx's own setters handles.
-#define PROVIDER(name, setter, member, post) \
-    {ngx_string(name), provider_context | NGX_CONF_TAKE1, setter, NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, member), post}
-#define PROVIDER_TEXT(name) PROVIDER(#name, ngx_conf_set_str_slot, name, nullptr)
+// A directive of the provider block with one value, which a setter handles as it is.
+#define PROVIDER(name, setter, member, post)                                                           \
+    {                                                                                                  \
+        ngx_string(name), provider_context | NGX_CONF_TAKE1, noting<setter>, NGX_HTTP_LOC_CONF_OFFSET, \
+            offsetof(Provider, member), post                                                           \
+    }
+#define PROVIDER_TEXT(name) PROVIDER(#name, set_text, name, nullptr)
 #define PROVIDER_FLAG(name) PROVIDER(#name, ngx_conf_set_flag_slot, name, nullptr)
-#define PROVIDER_TIME(name) PROVIDER(#name, ngx_conf_set_sec_slot, name, nullptr)
-#define PROVIDER_MSEC(name) PROVIDER(#name, ngx_conf_set_msec_slot, name, nullptr)
+#define PROVIDER_TIME(name) PROVIDER(#name, set_time, name, nullptr)
+#define PROVIDER_MSEC(name) PROVIDER(#name, set_msec, name, nullptr)
 
 }  // namespace
 
 ngx_command_t commands[] = {
     {ngx_string("oidc_provider"), NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1, provider_block,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("keyval_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_keyval_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("keyval_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_keyval_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+     nullptr},
     {ngx_string("auth_oidc"), anywhere | NGX_CONF_1MORE, set_auth_oidc, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, anonymous), nullptr},
@@ -82,18 +87,20 @@ ngx_command_t commands[] = {
     PROVIDER_TIME(login_timeout),
     PROVIDER_MSEC(connect_timeout),
     PROVIDER_MSEC(read_timeout),
-    PROVIDER("pkce", ngx_conf_set_enum_slot, pkce, pkce_words),
-    PROVIDER("client_auth_method", ngx_conf_set_enum_slot, client_auth_method, client_auth_words),
-    PROVIDER("extra_auth_args", ngx_http_set_complex_value_slot, extra_auth_args, nullptr),
+    PROVIDER("pkce", set_word, pkce, pkce_words),
+    PROVIDER("client_auth_method", set_word, client_auth_method, client_auth_words),
+    PROVIDER("extra_auth_args", set_arguments, extra_auth_args, nullptr),
     {ngx_string("scope"), provider_context | NGX_CONF_1MORE, set_scope, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
-    {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
-     offsetof(Provider, id_token_signing_algs), nullptr},
-    {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+    {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, noting<set_words>,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, id_token_signing_algs), nullptr},
+    {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, acr_values), nullptr},
-    {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
-    {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 1,
+    {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
-    {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, set_client_key, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET,
+     1, nullptr},
+    {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, noting<set_client_key>, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     nullptr},
     // nginx's own `include` is not allowed in a context that nginx does not know.
     {ngx_string("include"), provider_context | NGX_CONF_TAKE1, ngx_conf_include, 0, 0, nullptr},
     ngx_null_command};
@@ -137,11 +144,17 @@ char *conf_error(ngx_conf_t *cf, const std::string &message) {
     return conf_log(cf, NGX_LOG_EMERG, here(cf), message);
 }
 
-std::string quoted(const ngx_str_t &text) { return "\"" + std::string(view(text)) + "\""; }
+std::string quoted(const ngx_str_t &text) {
+    return "\"" + std::string(view(text)) + "\"";
+}
 
-ngx_str_t *arguments(ngx_conf_t *cf) { return static_cast<ngx_str_t *>(cf->args->elts); }
+ngx_str_t *arguments(ngx_conf_t *cf) {
+    return static_cast<ngx_str_t *>(cf->args->elts);
+}
 
-bool has_variable(const ngx_str_t &text) { return view(text).find('$') != std::string_view::npos; }
+bool has_variable(const ngx_str_t &text) {
+    return view(text).find('$') != std::string_view::npos;
+}
 
 bool compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t *value) {
     ngx_http_compile_complex_value_t compiler{};
@@ -192,8 +205,9 @@ char *set_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
     if (!has_variable(value)) {
         auto url = oidc::http::parse_url(view(value));
         if (!url || url->target != "/") {
-            return conf_error(cf, "invalid URL " + quoted(value) +
-                                      " in \"auth_oidc_base_url\", write scheme and host only: https://app.example.com");
+            return conf_error(cf,
+                              "invalid URL " + quoted(value) +
+                                  " in \"auth_oidc_base_url\", write scheme and host only: https://app.example.com");
         }
     }
     return ngx_http_set_complex_value_slot(cf, cmd, conf);
@@ -222,12 +236,22 @@ struct ZoneArguments {
     bool sync = false;
 };
 
+// Of a file that was written for NGINX Plus.
+bool is_plus_argument(std::string_view word) {
+    if (oidc::starts_with(word, "timeout=")) {
+        ngx_str_t time = borrow(word.substr(8));
+        return ngx_parse_time(&time, 1) != NGX_ERROR;
+    }
+    return (oidc::starts_with(word, "state=") && word.size() > 6) || word == "type=string" || word == "type=ip" ||
+           word == "type=prefix";
+}
+
 // zone=name:size. The other arguments are those of NGINX Plus; a session's life is session_timeout's business.
 char *read_zone_arguments(ngx_conf_t *cf, ZoneArguments &out) {
     ngx_str_t *words = arguments(cf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
         std::string_view word = view(words[i]);
-        if (oidc::starts_with(word, "zone=")) {
+        if (oidc::starts_with(word, "zone=") && out.name.len == 0) {
             size_t colon = word.find(':', 5);
             if (colon == std::string_view::npos || colon == 5) {
                 return conf_error(cf, "invalid zone " + quoted(words[i]) + " in \"keyval_zone\", write zone=name:size");
@@ -236,13 +260,15 @@ char *read_zone_arguments(ngx_conf_t *cf, ZoneArguments &out) {
             ngx_str_t size = borrow(word.substr(colon + 1));
             out.size = ngx_parse_size(&size);
             if (out.size == NGX_ERROR || out.size < static_cast<ssize_t>(8 * ngx_pagesize)) {
-                return conf_error(cf, "invalid zone size " + quoted(size) + " in \"keyval_zone\", it must be at least 32k");
+                return conf_error(cf,
+                                  "invalid zone size " + quoted(size) + " in \"keyval_zone\", it must be at least 32k");
             }
         } else if (word == "sync") {
             out.sync = true;
-        } else if (!oidc::starts_with(word, "timeout=") && !oidc::starts_with(word, "state=") &&
-                   !oidc::starts_with(word, "type=")) {
-            return conf_error(cf, "invalid parameter " + quoted(words[i]) + " in \"keyval_zone\"");
+        } else if (!is_plus_argument(word)) {
+            return conf_error(cf, "invalid parameter " + quoted(words[i]) +
+                                      " in \"keyval_zone\", it takes zone=name:size, "
+                                      "timeout=time, state=file, type=string|ip|prefix and sync, each once");
         }
     }
     if (out.name.len == 0) {
@@ -277,7 +303,8 @@ char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     }
     *name = zone.name;
     if (zone.sync) {
-        conf_log(cf, NGX_LOG_WARN, here(cf), "\"sync\" of \"keyval_zone\" is ignored: sessions stay on this host, "
+        conf_log(cf, NGX_LOG_WARN, here(cf),
+                 "\"sync\" of \"keyval_zone\" is ignored: sessions stay on this host, "
                  "for a fleet write \"session_store redis://...\"");
     }
     return static_cast<char *>(NGX_CONF_OK);
@@ -314,7 +341,8 @@ char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
     }
     *list = ngx_array_create(cf->pool, cf->args->nelts - 1, sizeof(ngx_str_t));
     for (ngx_uint_t i = 1; *list && i < cf->args->nelts; i++) {
-        for (const std::string &text : oidc::split_words(view(arguments(cf)[i]))) {     // several words may be quoted together
+        for (const std::string &text :
+             oidc::split_words(view(arguments(cf)[i]))) {  // several words may be quoted together
             auto *word = static_cast<ngx_str_t *>(ngx_array_push(*list));
             if (word == nullptr) {
                 return static_cast<char *>(NGX_CONF_ERROR);
@@ -322,10 +350,14 @@ char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
             *word = copy(cf->pool, text);
         }
     }
+    if (*list && (*list)->nelts == 0) {
+        return conf_error(cf, "invalid value \"\" in " + quoted(cmd->name) + ", give it a value or remove the line");
+    }
     return static_cast<char *>(*list ? NGX_CONF_OK : NGX_CONF_ERROR);
 }
 
-// cookie_secret and cookie_secret_file (offset 1) fill one list, in the order they are written: the first seals, both open.
+// cookie_secret and cookie_secret_file (offset 1) fill one list, in the order they are written: the first seals, both
+// open.
 char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
     auto *provider = static_cast<Provider *>(conf);
     const std::string directive(view(cmd->name));
@@ -338,11 +370,13 @@ char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
         secret = *content;
     }
     if (secret.size() < 32) {
-        return conf_error(cf, "\"" + directive + "\" is too short: a secret has at least 32 bytes, for example the output of "
-                          "\"openssl rand -base64 32\"");
+        return conf_error(cf, "\"" + directive +
+                                  "\" is too short: a secret has at least 32 bytes, for example the output of "
+                                  "\"openssl rand -base64 32\"");
     }
     if (provider->secrets.size() == 2) {
-        return conf_error(cf, "\"" + directive + "\" is given more than twice: the first seals, the second still opens");
+        return conf_error(cf,
+                          "\"" + directive + "\" is given more than twice: the first seals, the second still opens");
     }
     provider->secrets.push_back(std::move(secret));
     return static_cast<char *>(NGX_CONF_OK);
@@ -361,7 +395,8 @@ char *set_client_key(ngx_conf_t *cf, ngx_command_t *, void *conf) {
         } else if (oidc::starts_with(word, "alg=")) {
             provider->client_key_alg = borrow(word.substr(4));
         } else {
-            return conf_error(cf, "invalid parameter " + quoted(arguments(cf)[i]) + " in \"client_key\", write kid=... or alg=...");
+            return conf_error(
+                cf, "invalid parameter " + quoted(arguments(cf)[i]) + " in \"client_key\", write kid=... or alg=...");
         }
     }
     return static_cast<char *>(NGX_CONF_OK);

@@ -28,9 +28,11 @@ char *conf_log(ngx_conf_t *cf, ngx_uint_t level, const Where &where, const std::
 // Sealers of one worker; made in init_process, when the shared key is there.
 struct Sealers {
     explicit Sealers(const std::vector<std::string> &secrets)
-        : ticket(secrets, "auth_oidc ticket"), guard(secrets, "auth_oidc guard"), session(secrets, "auth_oidc session") {}
-    oidc::DailySealer ticket;           // logins in flight
-    oidc::DailySealer guard;            // loop counter, logout state, logout confirmation
+        : ticket(secrets, "auth_oidc ticket"),
+          guard(secrets, "auth_oidc guard"),
+          session(secrets, "auth_oidc session") {}
+    oidc::DailySealer ticket;  // logins in flight
+    oidc::DailySealer guard;   // loop counter, logout state, logout confirmation
     oidc::Sealer session;
 };
 
@@ -38,6 +40,7 @@ struct Sealers {
 struct Provider {
     ngx_str_t name{};
     Where where;
+    std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
     ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
@@ -55,16 +58,25 @@ struct Provider {
 
     // What the above comes to.
     oidc::Client client;
-    std::string binding;                    // client.binding()
-    std::string cookie;                     // the session cookie's name
+    std::string binding;  // client.binding()
+    std::string cookie;   // the session cookie's name
     std::string callback_path;
-    std::vector<std::string> secrets;       // cookie_secret as written; none: the shared key
+    std::vector<std::string> secrets;  // cookie_secret as written; none: the shared key
     FetchOptions fetch;
     Store *store = nullptr;
     std::unique_ptr<Keyring> keyring;
     std::unique_ptr<Sealers> sealers;
-    ngx_uint_t exchanges = 0;               // of this worker, at this moment
+    ngx_uint_t exchanges = 0;  // of this worker, at this moment
 
+    // The line of a directive, or of the block where it is not there.
+    Where line_of(std::string_view directive) const {
+        for (const auto &line : lines) {
+            if (line.first == directive) {
+                return line.second;
+            }
+        }
+        return where;
+    }
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
@@ -79,35 +91,35 @@ struct Endpoint {
 
 struct MainConf {
     std::vector<Provider *> providers;
-    std::vector<std::string> cookies;       // names of all session cookies: none of them reaches an upstream
+    std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
-    ngx_array_t *zones = nullptr;           // of ngx_str_t: what keyval_zone declared
+    ngx_array_t *zones = nullptr;  // of ngx_str_t: what keyval_zone declared
 
     Provider *find(std::string_view name) const;
 };
 
 // A server_name. nginx keeps its own list only while it reads the configuration.
 struct ServerName {
-    std::string text;                       // lower case
-    ngx_http_regex_t *regex;                // null: text, maybe with a wildcard
+    std::string text;         // lower case
+    ngx_http_regex_t *regex;  // null: text, maybe with a wildcard
 };
 
 struct ServerConf {
-    std::vector<ServerName> names;          // none: any host
-    std::vector<Provider *> providers;      // in use anywhere in this server
+    std::vector<ServerName> names;      // none: any host
+    std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
-    bool any_provider = false;              // some auth_oidc here holds a variable
-    bool many_base_urls = false;            // some location has an auth_oidc_base_url of its own
+    bool any_provider = false;    // some auth_oidc here holds a variable
+    bool many_base_urls = false;  // some location has an auth_oidc_base_url of its own
 };
 
 struct LocationConf {
-    ngx_array_t *auth_oidc = nullptr;       // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
+    ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr;
 
     // What the above comes to where no variable is in it.
     bool constant = true;
-    std::vector<Provider *> providers;      // none: off
+    std::vector<Provider *> providers;  // none: off
 };
 
 MainConf *main_conf(ngx_http_request_t *r);
@@ -119,8 +131,10 @@ extern ngx_http_module_t http_module;
 
 // The private context of directives inside oidc_provider { }.
 constexpr ngx_uint_t provider_context = 0x00200000;
-// The content of a file with a secret, without the line break at its end; a warning when others can read it. Nothing: logged.
-std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path, const char *directive);
+// The content of a file with a secret, without the line break at its end; a warning when others can read it. Nothing:
+// logged.
+std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path,
+                                            const char *directive);
 char *provider_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 // Checks a provider and fills in what it comes to (provider_conf.cpp). NGX_CONF_OK or NGX_CONF_ERROR, logged.
 char *complete_provider(ngx_conf_t *cf, Provider *provider);

@@ -1,5 +1,5 @@
-// Configurations of http, server and location: made, merged, and at the end held together: which server uses which providers,
-// and at which paths they answer there.
+// Configurations of http, server and location: made, merged, and at the end held together: which server uses which
+// providers, and at which paths they answer there.
 #include <algorithm>
 
 #include "../oidc/http.hpp"
@@ -12,8 +12,12 @@ extern "C" __attribute__((weak)) ngx_module_t ngx_http_rewrite_module;
 namespace auth_oidc {
 namespace {
 
-void *create_main(ngx_conf_t *cf) { return pool_new<MainConf>(cf->pool); }
-void *create_server(ngx_conf_t *cf) { return pool_new<ServerConf>(cf->pool); }
+void *create_main(ngx_conf_t *cf) {
+    return pool_new<MainConf>(cf->pool);
+}
+void *create_server(ngx_conf_t *cf) {
+    return pool_new<ServerConf>(cf->pool);
+}
 
 void *create_location(ngx_conf_t *cf) {
     auto *location = pool_new<LocationConf>(cf->pool);
@@ -39,8 +43,9 @@ char *resolve_providers(ngx_conf_t *cf, LocationConf &location, ServerConf &serv
         }
         Provider *provider = main.find(view(value.value));
         if (provider == nullptr) {
-            return conf_log(cf, NGX_LOG_EMERG, location.auth_oidc_where, "unknown provider \"" + std::string(view(value.value)) +
-                            "\" in \"auth_oidc\": there is no oidc_provider of that name");
+            return conf_log(cf, NGX_LOG_EMERG, location.auth_oidc_where,
+                            "unknown provider \"" + std::string(view(value.value)) +
+                                "\" in \"auth_oidc\": there is no oidc_provider of that name");
         }
         add_once(location.providers, provider);
         add_once(server.providers, provider);
@@ -48,8 +53,8 @@ char *resolve_providers(ngx_conf_t *cf, LocationConf &location, ServerConf &serv
     return static_cast<char *>(NGX_CONF_OK);
 }
 
-// `location { return ...; }` answers in the rewrite phase, before the access phase: what stands there is open to everybody.
-// The rewrite module keeps its compiled code as the first member of its configuration.
+// `location { return ...; }` answers in the rewrite phase, before the access phase: what stands there is open to
+// everybody. The rewrite module keeps its compiled code as the first member of its configuration.
 void warn_return(ngx_conf_t *cf, const LocationConf &location) {
     if (&ngx_http_rewrite_module == nullptr) {
         return;
@@ -60,7 +65,8 @@ void warn_return(ngx_conf_t *cf, const LocationConf &location) {
         return;
     }
     if (*static_cast<ngx_http_script_code_pt *>(codes->elts) == ngx_http_script_return_code) {
-        conf_log(cf, NGX_LOG_WARN, location.auth_oidc_where, "\"return\" beside \"auth_oidc\" answers before anybody is asked to "
+        conf_log(cf, NGX_LOG_WARN, location.auth_oidc_where,
+                 "\"return\" beside \"auth_oidc\" answers before anybody is asked to "
                  "sign in: move it into a location with \"auth_oidc off\", or serve a file");
     }
 }
@@ -69,7 +75,8 @@ void warn_return(ngx_conf_t *cf, const LocationConf &location) {
 void note_base_url(ngx_conf_t *cf, const LocationConf &location) {
     auto *core = static_cast<ngx_http_core_srv_conf_t *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
     if (location.base_url != nullptr && core->ctx->loc_conf[ngx_http_auth_oidc_module.ctx_index] != &location) {
-        static_cast<ServerConf *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_auth_oidc_module))->many_base_urls = true;
+        static_cast<ServerConf *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_auth_oidc_module))->many_base_urls =
+            true;
     }
 }
 
@@ -115,8 +122,10 @@ char *check_endpoints(ngx_conf_t *cf, const ServerConf &server) {
     for (const Endpoint &one : server.endpoints) {
         for (const Endpoint &other : server.endpoints) {
             if (&one != &other && one.path == other.path) {
-                return conf_log(cf, NGX_LOG_EMERG, one.providers[0]->where, "the path \"" + one.path +
-                                "\" is used for two purposes (redirect_uri, logout_uri, login_uri): give each its own");
+                return conf_log(
+                    cf, NGX_LOG_EMERG, one.providers[0]->where,
+                    "the path \"" + one.path +
+                        "\" is used for two purposes (redirect_uri, logout_uri, login_uri): give each its own");
             }
         }
     }
@@ -152,7 +161,8 @@ void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
     auto *names = static_cast<ngx_http_server_name_t *>(core.server_names.elts);
     for (ngx_uint_t i = 0; i < core.server_names.nelts; i++) {
         std::string text(view(names[i].name));
-        std::transform(text.begin(), text.end(), text.begin(), [](char c) { return static_cast<char>(ngx_tolower(c)); });
+        std::transform(text.begin(), text.end(), text.begin(),
+                       [](char c) { return static_cast<char>(ngx_tolower(c)); });
         ngx_http_regex_t *regex = nullptr;
 #if (NGX_PCRE)
         regex = names[i].regex;
@@ -168,9 +178,11 @@ void warn_nameless(ngx_conf_t *cf, const ServerConf &server, ngx_http_core_srv_c
     if (server.providers.empty() || !server.names.empty() || (location != nullptr && location->base_url != nullptr)) {
         return;
     }
-    Where where{borrow({reinterpret_cast<char *>(core.file_name), core.file_name ? std::strlen(reinterpret_cast<char *>(core.file_name)) : 0}),
+    Where where{borrow({reinterpret_cast<char *>(core.file_name),
+                        core.file_name ? std::strlen(reinterpret_cast<char *>(core.file_name)) : 0}),
                 core.line};
-    conf_log(cf, NGX_LOG_WARN, where, "this server with \"auth_oidc\" has no \"server_name\" and no \"auth_oidc_base_url\": "
+    conf_log(cf, NGX_LOG_WARN, where,
+             "this server with \"auth_oidc\" has no \"server_name\" and no \"auth_oidc_base_url\": "
              "it builds its redirect_uri from whatever Host a client sends");
 }
 
@@ -184,8 +196,14 @@ void keep_what_is_used(ngx_conf_t *cf, Provider &provider) {
 
 ngx_int_t complete(ngx_conf_t *cf) {
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
+    auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
     if (main->providers.empty()) {
-        return NGX_OK;
+        // A variable in auth_oidc that names nobody is refused at run time: that takes the handlers.
+        bool used = std::any_of(servers, servers + core->servers.nelts, [](ngx_http_core_srv_conf_t *server) {
+            return static_cast<ServerConf *>(server->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index])->any_provider;
+        });
+        return used ? install_handlers(cf) : NGX_OK;
     }
     main->state = std::make_unique<SharedState>(cf);
     for (Provider *provider : main->providers) {
@@ -194,8 +212,6 @@ ngx_int_t complete(ngx_conf_t *cf) {
         }
         keep_what_is_used(cf, *provider);
     }
-    auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-    auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
     for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
         auto &server = *static_cast<ServerConf *>(servers[i]->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index]);
         if (make_endpoints(cf, server, *main) != NGX_CONF_OK) {

@@ -6,11 +6,7 @@ namespace auth_oidc {
 namespace {
 
 bool is_ours(std::string_view name, const MainConf &main) {
-    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
-    if (oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie) {
-        return true;
-    }
-    return std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
+    return is_reserved_cookie(name) || std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
 }
 
 std::string_view trim_left(std::string_view text) {
@@ -61,8 +57,9 @@ std::string without_ours(std::string_view line, const MainConf &main) {
     return kept;
 }
 
-// Takes an element out of the list without moving any other: headers_in points at elements. No part but the first may end up
-// empty (nginx reads element 0 of every further part without a look at its count), and the next push must get fresh memory.
+// Takes an element out of the list without moving any other: headers_in points at elements. No part but the first may
+// end up empty (nginx reads element 0 of every further part without a look at its count), and the next push must get
+// fresh memory.
 void cut_part(ngx_http_request_t *r, ngx_list_part_t *part, ngx_list_part_t *before, ngx_uint_t index) {
     ngx_list_t *list = &r->headers_in.headers;
     auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
@@ -160,6 +157,11 @@ std::string attributes(bool secure, int64_t max_age) {
 }
 
 }  // namespace
+
+bool is_reserved_cookie(std::string_view name) {
+    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
+    return oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie;
+}
 
 void RequestCookies::add(const Cookie &cookie) {
     if (size_ < inline_size) {

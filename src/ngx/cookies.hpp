@@ -21,11 +21,11 @@ public:
     void collect(ngx_http_request_t *r, const MainConf &main, bool strip);
     const Cookie *begin() const { return size_ <= inline_size ? inline_ : more_.data(); }
     const Cookie *end() const { return begin() + size_; }
-    std::string_view find(std::string_view name) const;     // the first one's value, or empty
+    std::string_view find(std::string_view name) const;  // the first one's value, or empty
 
 private:
     void add(const Cookie &cookie);
-    static constexpr size_t inline_size = 3;                // the usual request needs no allocation
+    static constexpr size_t inline_size = 3;  // the usual request needs no allocation
     Cookie inline_[inline_size];
     size_t size_ = 0;
     std::vector<Cookie> more_;
@@ -35,6 +35,8 @@ constexpr std::string_view ticket_prefix = "NGX_OIDC_LOGIN_";
 constexpr std::string_view loop_cookie = "NGX_OIDC_LOOP";
 constexpr std::string_view logout_cookie = "NGX_OIDC_LOGOUT";
 constexpr std::string_view host_prefix = "__Host-";
+// One of the names above, with or without its prefix.
+bool is_reserved_cookie(std::string_view name);
 
 // A cookie of our own making: host-only, HttpOnly, Path=/, SameSite=Lax, over https Secure and named __Host-.
 std::string own_cookie_name(std::string_view name, bool secure);

@@ -9,7 +9,7 @@ namespace {
 struct Row {
     EndpointKind kind;
     ngx_int_t (*serve)(ngx_http_request_t *r, Context &context);
-    bool secret_query;          // its query holds codes or tokens: no log may show it
+    bool secret_query;  // its query holds codes or tokens: no log may show it
 };
 constexpr Row rows[] = {
     {EndpointKind::callback, serve_callback, true},
@@ -65,8 +65,13 @@ Provider *chosen_provider(const Endpoint &endpoint, const oidc::Parameters &quer
 }
 
 ngx_int_t unknown_provider(ngx_http_request_t *r) {
-    return fail(r, {nullptr, oidc::browser_error("unknown_provider", "the login URL names a provider that this server does not have"),
-                    {}, "login", 0, {}});
+    return fail(
+        r, {nullptr,
+            oidc::browser_error("unknown_provider", "the login URL names a provider that this server does not have"),
+            {},
+            "login",
+            0,
+            {}});
 }
 
 }  // namespace
@@ -90,8 +95,13 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
     }
     auto query = oidc::form_decode(view(r->args));
     if (!query || oidc::find_duplicate(*query)) {
-        return fail(r, {nullptr, oidc::browser_error("login_query", "the query of the login URL is malformed or names a parameter twice"),
-                        {}, "login", 0, {}});
+        return fail(r, {nullptr,
+                        oidc::browser_error("login_query",
+                                            "the query of the login URL is malformed or names a parameter twice"),
+                        {},
+                        "login",
+                        0,
+                        {}});
     }
     const std::string *wanted = oidc::find_parameter(*query, "return_to");
     std::string target = safe_target(wanted ? *wanted : "/", "/");

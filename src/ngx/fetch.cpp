@@ -14,7 +14,7 @@ using oidc::http::Request;
 constexpr size_t max_headers = 100;
 constexpr size_t max_header_bytes = 64 * 1024;
 
-FetchLoop *loop = nullptr;      // this worker's, from fetch_init_process to fetch_exit_process
+FetchLoop *loop = nullptr;  // this worker's, from fetch_init_process to fetch_exit_process
 
 struct FreeList {
     void operator()(curl_slist *list) const noexcept { curl_slist_free_all(list); }
@@ -43,7 +43,9 @@ std::string_view trim(std::string_view text) {
 class Transfer final : public Fetch, private Running {
 public:
     Transfer(Request request, const FetchOptions &options, Done done)
-        : request_(std::move(request)), options_(options), done_(std::move(done)),
+        : request_(std::move(request)),
+          options_(options),
+          done_(std::move(done)),
           alarm_([](void *self) { static_cast<Transfer *>(self)->on_alarm(); }, this) {}
     ~Transfer() override { leave(); }
 
@@ -62,7 +64,9 @@ private:
     void set_tls();
     // A refused option is never ignored: it might have been the one that verifies.
     template <class Value>
-    void set(CURLoption option, Value value) { refused_ = curl_easy_setopt(easy_.get(), option, value) != CURLE_OK || refused_; }
+    void set(CURLoption option, Value value) {
+        refused_ = curl_easy_setopt(easy_.get(), option, value) != CURLE_OK || refused_;
+    }
     void set_text(CURLoption option, const std::string &text) {
         if (!text.empty()) {
             set(option, text.c_str());
@@ -89,11 +93,11 @@ private:
     Done done_;
     Reply reply_;
     oidc::http::Url url_;
-    std::string target_;                // what libcurl is told to fetch
-    std::string lookup_;                // the name that has to be resolved
+    std::string target_;  // what libcurl is told to fetch
+    std::string lookup_;  // the name that has to be resolved
     Easy easy_;
     List headers_, connect_to_;
-    Alarm alarm_;                       // the end of a failure, or of the time for the answer
+    Alarm alarm_;  // the end of a failure, or of the time for the answer
     std::string failure_;
     size_t header_bytes_ = 0;
     bool refused_ = false, lookup_begun_ = false;
@@ -148,7 +152,7 @@ void Transfer::configure() {
 
 void Transfer::set_limits() {
     set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_QUICK_EXIT, 1L);        // else ending a transfer waits for its name look-up, and the worker with it
+    set(CURLOPT_QUICK_EXIT, 1L);  // else ending a transfer waits for its name look-up, and the worker with it
     set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout));
@@ -178,7 +182,7 @@ void Transfer::set_request() {
     set(CURLOPT_USERAGENT, "nginx-auth-oidc");
     set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     if (url_.scheme == "https") {
-        set(CURLOPT_PIPEWAIT, 1L);      // a burst shares one HTTP/2 connection
+        set(CURLOPT_PIPEWAIT, 1L);  // a burst shares one HTTP/2 connection
     }
     if (request_.method == "POST" || !request_.body.empty()) {
         set(CURLOPT_POST, 1L);
@@ -229,8 +233,8 @@ bool Transfer::take_header(std::string_view line) {
     }
     size_t colon = line.find(':');
     if (oidc::starts_with(line, "HTTP/")) {
-        reply_.headers.clear();         // that was an informational answer
-    } else if (colon != line.npos && reply_.body.empty()) {     // behind a body they are trailers
+        reply_.headers.clear();                              // that was an informational answer
+    } else if (colon != line.npos && reply_.body.empty()) {  // behind a body they are trailers
         std::string name(trim(line.substr(0, colon)));
         std::transform(name.begin(), name.end(), name.begin(), [](u_char c) { return ngx_tolower(c); });
         reply_.headers.emplace_back(std::move(name), std::string(trim(line.substr(colon + 1))));
@@ -315,7 +319,8 @@ void Transfer::leave() noexcept {
             loop->note_abandoned_lookup(lookup_);
         }
     } catch (const std::bad_alloc &) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "auth_oidc: out of memory, an abandoned name look-up is not counted");
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "auth_oidc: out of memory, an abandoned name look-up is not counted");
     }
     loop->remove(easy_.get(), this);
     easy_.reset();
@@ -341,7 +346,9 @@ curl_off_t Transfer::passed(CURLINFO point) const {
     return microseconds;
 }
 
-bool Transfer::looks_up() const { return lookup_begun_ && passed(CURLINFO_NAMELOOKUP_TIME_T) == 0; }
+bool Transfer::looks_up() const {
+    return lookup_begun_ && passed(CURLINFO_NAMELOOKUP_TIME_T) == 0;
+}
 
 std::string Transfer::explain(CURLcode result) const {
     if (result == CURLE_FILESIZE_EXCEEDED) {
@@ -384,7 +391,7 @@ ngx_int_t fetch_init_process(ngx_cycle_t *cycle) {
 void fetch_exit_process() {
     if (loop != nullptr) {
         std::unique_ptr<FetchLoop> owner(loop);
-        owner.reset();          // the transfers still running leave through `loop`
+        owner.reset();  // the transfers still running leave through `loop`
         loop = nullptr;
         curl_global_cleanup();
     }

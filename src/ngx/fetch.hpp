@@ -12,18 +12,18 @@ namespace auth_oidc {
 
 // How to talk to one provider. Files were checked when the configuration was read.
 struct FetchOptions {
-    std::string ca_file;                // empty: the system's bundle
+    std::string ca_file;  // empty: the system's bundle
     std::string crl_file;
     std::string certificate, certificate_key;
-    std::string proxy;                  // empty: none; the environment is not read
-    std::string ssl_name;               // empty: the URL's host
+    std::string proxy;     // empty: none; the environment is not read
+    std::string ssl_name;  // empty: the URL's host
     bool verify = true;
     ngx_msec_t connect_timeout = 5000;  // with TLS
     ngx_msec_t read_timeout = 10000;    // the whole answer
 };
 
-// A transfer that runs. Destroying it ends it; `done` is not called then. `done` is called at most once, never from inside
-// start() and never on libcurl's stack, and may destroy the Fetch. A failure is a Reply with status 0.
+// A transfer that runs. Destroying it ends it; `done` is not called then. `done` is called at most once, never from
+// inside start() and never on libcurl's stack, and may destroy the Fetch. A failure is a Reply with status 0.
 class Fetch {
 public:
     using Done = std::function<void(oidc::http::Reply &reply)>;

@@ -35,12 +35,13 @@ void forget(ngx_event_t *event, ngx_int_t kind, ngx_uint_t flags) {
     }
 }
 
-void tell_end(Running *transfer, CURLcode result) { transfer->ended(result); }
+void tell_end(Running *transfer, CURLcode result) {
+    transfer->ended(result);
+}
 
 }  // namespace
 
-FetchLoop::FetchLoop()
-    : timer_(&FetchLoop::on_due, this), kick_(&FetchLoop::on_due, this), multi_(curl_multi_init()) {
+FetchLoop::FetchLoop() : timer_(&FetchLoop::on_due, this), kick_(&FetchLoop::on_due, this), multi_(curl_multi_init()) {
     if (multi_ == nullptr) {
         throw std::runtime_error("libcurl could not be started");
     }
@@ -104,7 +105,9 @@ void FetchLoop::note_abandoned_lookup(const std::string &host) {
 }
 
 bool FetchLoop::too_many_lookups(const std::string &host) {
-    auto over = [](const Abandoned &lookup) { return static_cast<ngx_msec_int_t>(lookup.until - ngx_current_msec) <= 0; };
+    auto over = [](const Abandoned &lookup) {
+        return static_cast<ngx_msec_int_t>(lookup.until - ngx_current_msec) <= 0;
+    };
     abandoned_.erase(std::remove_if(abandoned_.begin(), abandoned_.end(), over), abandoned_.end());
     auto same = [&host](const Abandoned &lookup) { return lookup.host == host; };
     return static_cast<size_t>(std::count_if(abandoned_.begin(), abandoned_.end(), same)) >= max_lookups_per_host;
@@ -172,7 +175,7 @@ int FetchLoop::on_timer(CURLM *, long delay, void *data) noexcept {
 
 void FetchLoop::on_due(void *data) {
     auto *loop = static_cast<FetchLoop *>(data);
-    loop->timer_.cancel();      // libcurl sets it again if it still needs it, but does not always say when it does not
+    loop->timer_.cancel();  // libcurl sets it again if it still needs it, but does not always say when it does not
     loop->drive(CURL_SOCKET_TIMEOUT, 0);
 }
 
@@ -192,13 +195,13 @@ void FetchLoop::drive(curl_socket_t fd, int ready) {
     curl_multi_socket_action(multi_.get(), fd, ready, &count);
     while (CURLMsg *message = curl_multi_info_read(multi_.get(), &count)) {
         CURL *easy = message->easy_handle;
-        CURLcode result = message->data.result;     // `message` does not outlive the removal
+        CURLcode result = message->data.result;  // `message` does not outlive the removal
         if (message->msg != CURLMSG_DONE) {
             continue;
         }
         Running *transfer = owner_of(easy);
         remove(easy, transfer);
-        entry<&tell_end>(transfer, result);     // one that throws does not keep the next from being told
+        entry<&tell_end>(transfer, result);  // one that throws does not keep the next from being told
     }
 }
 

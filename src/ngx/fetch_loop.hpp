@@ -22,9 +22,10 @@ using Easy = std::unique_ptr<CURL, FreeEasy>;
 // A transfer, as the loop sees it. Its easy handle carries it as CURLOPT_PRIVATE.
 class Running {
 public:
-    virtual void ended(CURLcode result) = 0;            // out of the loop already; libcurl is not on the stack; may destroy itself
-    virtual void fail(std::string_view reason) = 0;     // to end soon, not now: libcurl may be on the stack
-    virtual void drop() noexcept = 0;                   // the worker ends: release what is libcurl's, tell nobody
+    virtual void ended(
+        CURLcode result) = 0;  // out of the loop already; libcurl is not on the stack; may destroy itself
+    virtual void fail(std::string_view reason) = 0;  // to end soon, not now: libcurl may be on the stack
+    virtual void drop() noexcept = 0;                // the worker ends: release what is libcurl's, tell nobody
 
 protected:
     ~Running() = default;
@@ -32,7 +33,7 @@ protected:
 
 class FetchLoop {
 public:
-    FetchLoop();    // throws when libcurl has no multi handle to give
+    FetchLoop();  // throws when libcurl has no multi handle to give
     ~FetchLoop();
     FetchLoop(const FetchLoop &) = delete;
     FetchLoop &operator=(const FetchLoop &) = delete;
@@ -46,7 +47,8 @@ public:
     void remove(CURL *easy, Running *transfer);
     void fail_all(std::string_view reason);
 
-    // A cancelled look-up of a name leaves a thread behind until the system's resolver gives up. No more than a few per name.
+    // A cancelled look-up of a name leaves a thread behind until the system's resolver gives up. No more than a few per
+    // name.
     void note_abandoned_lookup(const std::string &host);
     bool too_many_lookups(const std::string &host);
 
@@ -68,7 +70,7 @@ private:
     void release(ngx_connection_t *connection);
     void drive(curl_socket_t fd, int ready);
 
-    Alarm timer_, kick_;        // outlive the multi handle, which still sets them while it is freed
+    Alarm timer_, kick_;  // outlive the multi handle, which still sets them while it is freed
     std::unique_ptr<CURLM, FreeMulti> multi_;
     std::unordered_set<Running *> transfers_;
     std::vector<Easy> idle_;

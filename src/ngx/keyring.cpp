@@ -22,14 +22,18 @@ bool may_fetch() {
     return !ngx_test_config && (ngx_process == NGX_PROCESS_WORKER || ngx_process == NGX_PROCESS_SINGLE);
 }
 
-oidc::Digest subject_of(const oidc::Client &client) { return oidc::sha256(client.issuer + '\n' + client.discovery_url()); }
+oidc::Digest subject_of(const oidc::Client &client) {
+    return oidc::sha256(client.issuer + '\n' + client.discovery_url());
+}
 
 }  // namespace
 
 // This worker's side: the parsed documents, its fetch if it has the lease, and those who wait here.
 struct Keyring::Live {
     Live(ngx_conf_t *cf, const oidc::Client &client, const FetchOptions &options)
-        : client(client), options(options), zone(cf, client.name, subject_of(client)),
+        : client(client),
+          options(options),
+          zone(cf, client.name, subject_of(client)),
           watch([](void *self) { static_cast<Live *>(self)->look_around(); }, this) {}
 
     std::shared_ptr<const oidc::ProviderData> current();
@@ -55,14 +59,14 @@ struct Keyring::Live {
     KeyringZone zone;
 
     std::shared_ptr<const oidc::ProviderData> data;
-    uint64_t generation = 0;    // that `data` was parsed from
+    uint64_t generation = 0;  // that `data` was parsed from
 
     Waiters waiters;
-    Alarm watch;                // runs while somebody waits for another worker's fetch
-    uint64_t seen = 0;          // fetches that had ended when the first of them came
+    Alarm watch;        // runs while somebody waits for another worker's fetch
+    uint64_t seen = 0;  // fetches that had ended when the first of them came
 
     std::unique_ptr<Fetch> fetch;
-    bool want_keys = false;     // due or not
+    bool want_keys = false;  // due or not
     Outcome outcome;
     std::string failure;
 };
@@ -88,7 +92,7 @@ std::shared_ptr<const oidc::ProviderData> Keyring::Live::current() {
 void Keyring::Live::load(uint64_t wanted) {
     std::optional<Documents> documents = zone.read(wanted);
     if (!documents && wanted != 0) {
-        return;     // a newer generation came in between: the next look finds it
+        return;  // a newer generation came in between: the next look finds it
     }
     generation = wanted;
     data = nullptr;
@@ -139,7 +143,7 @@ void Keyring::Live::look_around() {
         return wake();
     }
     switch (zone.claim(deadline(), nullptr).turn) {
-        case Turn::ours:        // who fetched is dead or late
+        case Turn::ours:  // who fetched is dead or late
             return begin();
         case Turn::running:
             return watch.after(look_again);
@@ -167,7 +171,7 @@ void Keyring::Live::begin() {
     } else if (want_keys) {
         ask_keys(data->metadata);
     } else {
-        zone.conclude(outcome);     // somebody else was faster
+        zone.conclude(outcome);  // somebody else was faster
         watch.soon();
     }
 }
@@ -255,11 +259,17 @@ Keyring::Keyring(ngx_conf_t *cf, const oidc::Client &client, const FetchOptions 
 
 Keyring::~Keyring() = default;
 
-std::shared_ptr<const oidc::ProviderData> Keyring::current() { return live_->current(); }
+std::shared_ptr<const oidc::ProviderData> Keyring::current() {
+    return live_->current();
+}
 
-ngx_int_t Keyring::wait(Waiter &waiter) { return live_->join(waiter, nullptr); }
+ngx_int_t Keyring::wait(Waiter &waiter) {
+    return live_->join(waiter, nullptr);
+}
 
-ngx_uint_t Keyring::retry_after() const { return live_->zone.retry_after(); }
+ngx_uint_t Keyring::retry_after() const {
+    return live_->zone.retry_after();
+}
 
 ngx_int_t Keyring::refresh_keys(Waiter &waiter, KeysFor who, const oidc::ProviderData *stale) {
     auto now = live_->current();

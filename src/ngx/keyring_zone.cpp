@@ -15,9 +15,13 @@ constexpr size_t zone_size = 2 * 1024 * 1024;
 constexpr int64_t stale_for = 24 * 3600;
 constexpr uint32_t longest_pause = 30;
 
-bool is_before(ngx_msec_t a, ngx_msec_t b) { return static_cast<ngx_msec_int_t>(a - b) < 0; }
+bool is_before(ngx_msec_t a, ngx_msec_t b) {
+    return static_cast<ngx_msec_int_t>(a - b) < 0;
+}
 
-bool is_alive(ngx_pid_t pid) { return kill(pid, 0) == 0 || errno != ESRCH; }
+bool is_alive(ngx_pid_t pid) {
+    return kill(pid, 0) == 0 || errno != ESRCH;
+}
 
 // One document within a slot. Times are seconds since 1970.
 struct Document {
@@ -29,7 +33,8 @@ struct Document {
     bool is_usable(int64_t now) const { return now < fresh_until + stale_for; }
 };
 
-void put(Document &entry, char *text, const std::optional<Fetched> &fetched, const Document &old, const char *old_text) {
+void put(Document &entry, char *text, const std::optional<Fetched> &fetched, const Document &old,
+         const char *old_text) {
     if (fetched) {
         entry = {ngx_time(), ngx_time() + fetched->fresh_for, fetched->document.size()};
         std::memcpy(text, fetched->document.data(), entry.size);
@@ -39,7 +44,9 @@ void put(Document &entry, char *text, const std::optional<Fetched> &fetched, con
     }
 }
 
-bool fits(const std::optional<Fetched> &fetched, size_t room) { return !fetched || fetched->document.size() <= room; }
+bool fits(const std::optional<Fetched> &fetched, size_t room) {
+    return !fetched || fetched->document.size() <= room;
+}
 
 }  // namespace
 
@@ -49,21 +56,21 @@ struct KeyringZone::Slot {
     char keys_text[oidc::max_keys];
 };
 
-// The documents of generation N are in slot N % 2, and the generation is written last: a worker that dies while it writes
-// leaves the previous documents as they were.
+// The documents of generation N are in slot N % 2, and the generation is written last: a worker that dies while it
+// writes leaves the previous documents as they were.
 struct KeyringZone::Shared {
     std::atomic<uint64_t> generation;
-    uint64_t ages;                      // given out to configurations
-    uint64_t age;                       // of the configuration that `subject` comes from
+    uint64_t ages;  // given out to configurations
+    uint64_t age;   // of the configuration that `subject` comes from
     oidc::Digest subject;
     uint64_t ended;
-    ngx_pid_t owner;                    // of the lease; 0: nobody fetches
+    ngx_pid_t owner;  // of the lease; 0: nobody fetches
     ngx_msec_t deadline;
     uint32_t failures;
-    ngx_msec_t next_try;                // counts while failures != 0
+    ngx_msec_t next_try;  // counts while failures != 0
     bool was_forced[2];
-    ngx_msec_t next_forced[2];          // by KeysFor
-    Slot *slots[2];                     // untouched, they cost no memory
+    ngx_msec_t next_forced[2];  // by KeysFor
+    Slot *slots[2];             // untouched, they cost no memory
 
     Slot &current() { return *slots[generation % 2]; }
     bool is_leased() const {
@@ -119,8 +126,8 @@ ngx_int_t KeyringZone::init(ngx_shm_zone_t *zone, void *old) {
     return NGX_OK;
 }
 
-// Documents of another subject are dropped by the first worker that needs the zone, not by the master: a configuration that
-// fails to start after all must not cost the running one its data.
+// Documents of another subject are dropped by the first worker that needs the zone, not by the master: a configuration
+// that fails to start after all must not cost the running one its data.
 bool KeyringZone::ours(Shared *shared) const {
     if (shared->subject == subject_ && shared->age != 0) {
         shared->age = std::max(shared->age, age_);

@@ -15,8 +15,8 @@ enum class KeysFor;
 
 // What the zone says at the moment.
 struct ZoneView {
-    uint64_t generation = 0;            // of the documents; 0: there are none
-    bool usable = false;                // fresh, or not stale for too long
+    uint64_t generation = 0;  // of the documents; 0: there are none
+    bool usable = false;      // fresh, or not stale for too long
     bool metadata_due = true, keys_due = true;
 };
 
@@ -25,19 +25,19 @@ struct Documents {
 };
 
 enum class Turn {
-    ours,       // this worker fetches now
-    running,    // some worker does
-    braked      // the provider failed a moment ago, or such a fetch was a moment ago
+    ours,     // this worker fetches now
+    running,  // some worker does
+    braked    // the provider failed a moment ago, or such a fetch was a moment ago
 };
 struct Claim {
     Turn turn;
-    uint64_t ended;                     // fetches that had ended by then, well or badly
+    uint64_t ended;  // fetches that had ended by then, well or badly
 };
 
 // How a fetch ended: the documents it brought, and whether something is missing.
 struct Fetched {
     std::string document;
-    int64_t fresh_for = 0;              // seconds
+    int64_t fresh_for = 0;  // seconds
 };
 struct Outcome {
     std::optional<Fetched> metadata, keys;
@@ -45,8 +45,8 @@ struct Outcome {
 };
 
 struct Trouble {
-    uint32_t before = 0, now = 0;       // failed tries in a row
-    int64_t next_try = 0;               // seconds from now
+    uint32_t before = 0, now = 0;  // failed tries in a row
+    int64_t next_try = 0;          // seconds from now
 };
 
 class KeyringZone {
@@ -60,15 +60,18 @@ public:
     std::optional<ZoneView> look() const;
     std::optional<Documents> read(uint64_t generation) const;
 
-    // Who may fetch? A lease lasts until `deadline` (ngx_current_msec) or the death of its process. With `brake`, keys that
-    // are not due are wanted, and how often that may be depends on who wants them.
+    // Who may fetch? A lease lasts until `deadline` (ngx_current_msec) or the death of its process. With `brake`, keys
+    // that are not due are wanted, and how often that may be depends on who wants them.
     Claim claim(ngx_msec_t deadline, const KeysFor *brake) const;
     void extend(ngx_msec_t deadline) const;
     Trouble conclude(const Outcome &outcome) const;
 
     uint64_t ended() const;
     ngx_uint_t retry_after() const;
-    struct Health { int64_t metadata_at, keys_at; bool failing; };
+    struct Health {
+        int64_t metadata_at, keys_at;
+        bool failing;
+    };
     Health health() const;
 
 private:
@@ -80,7 +83,7 @@ private:
 
     ngx_shm_zone_t *zone_;
     oidc::Digest subject_;
-    uint64_t age_ = 0;      // a later configuration has a higher number
+    uint64_t age_ = 0;  // a later configuration has a higher number
 };
 
 }  // namespace auth_oidc

@@ -9,7 +9,7 @@
 namespace auth_oidc {
 namespace {
 
-constexpr int64_t confirmation_life = 600;      // seconds
+constexpr int64_t confirmation_life = 600;  // seconds
 
 // A navigation that another site did not cause: Sec-Fetch-Site, or without it an Origin or Referer of ours.
 bool is_own_navigation(ngx_http_request_t *r, std::string_view origin) {
@@ -56,7 +56,7 @@ bool is_confirmed(Context &context, const std::string &form) {
 
 struct LogoutPlace {
     std::string origin;
-    std::string after;          // absolute post_logout_uri, or empty
+    std::string after;  // absolute post_logout_uri, or empty
 };
 
 ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const LogoutPlace &place) {
@@ -66,8 +66,10 @@ ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const Logo
     return send_answer(r, {NGX_HTTP_OK, "text/html; charset=utf-8", signed_out_page(login_url(provider, "/")), {}});
 }
 
-// The provider's own session. Its metadata is only used when it is there: a provider that is away keeps nobody signed in here.
-ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const LogoutPlace &place, const std::string &id_token) {
+// The provider's own session. Its metadata is only used when it is there: a provider that is away keeps nobody signed
+// in here.
+ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const LogoutPlace &place,
+                         const std::string &id_token) {
     auto data = provider.keyring->current();
     if (!data) {
         return signed_out(r, provider, place);
@@ -106,7 +108,7 @@ ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &o
     StoreCall call;
     prepare_call(r, call, provider, context.session.cookie);
     call.store->ops->erase(&call);
-    set_own_cookie(r, {loop_cookie, {}}, secure, 0);    // whoever signs out by hand is in no loop
+    set_own_cookie(r, {loop_cookie, {}}, secure, 0);  // whoever signs out by hand is in no loop
     main_conf(r)->state->add(Count::logouts);
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed out, provider \"%V\"", &provider.name);
     return leave_provider(r, provider, place, id_token);
@@ -136,8 +138,13 @@ ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
         return NGX_AGAIN;
     }
     if (found == NGX_ERROR) {
-        return fail(r, {nullptr, oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE),
-                        {}, "logout", 1, {}});
+        return fail(
+            r, {nullptr,
+                oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE),
+                {},
+                "logout",
+                1,
+                {}});
     }
     bool go = context.session.provider == nullptr || own || (post && is_confirmed(context, form));
     return go ? sign_out(r, context, *origin) : ask_first(r, context);

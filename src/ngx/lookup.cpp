@@ -3,7 +3,9 @@
 namespace auth_oidc {
 namespace {
 
-void on_answer(StoreCall *call) noexcept { resume(static_cast<ngx_http_request_t *>(call->data)); }
+void on_answer(StoreCall *call) noexcept {
+    resume(static_cast<ngx_http_request_t *>(call->data));
+}
 
 std::string sub_of(ngx_http_request_t *r, const Provider &provider, std::string_view cookie) {
     StoreCall call;
@@ -15,16 +17,18 @@ std::string sub_of(ngx_http_request_t *r, const Provider &provider, std::string_
     return session ? std::string(session->field(oidc::Field::sub)) : std::string();
 }
 
-// Two valid sessions under one cookie name: of one user, the first counts; of two users, neither does, for one of them was
-// planted from a neighbouring host.
+// Two valid sessions under one cookie name: of one user, the first counts; of two users, neither does, for one of them
+// was planted from a neighbouring host.
 bool is_tossed(ngx_http_request_t *r, const FoundSession &found, std::string_view other) {
     return found.cookie != other && sub_of(r, *found.provider, found.cookie) != sub_of(r, *found.provider, other);
 }
 
 void refuse_tossed(ngx_http_request_t *r, Context &context) {
     Provider &provider = *context.session.provider;
-    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0, "auth_oidc: two sessions of different users came under the cookie name "
-                  "\"%s\", provider \"%V\": neither counts", provider.cookie.c_str(), &provider.name);
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "auth_oidc: two sessions of different users came under the cookie name "
+                  "\"%s\", provider \"%V\": neither counts",
+                  provider.cookie.c_str(), &provider.name);
     auto base = base_url(r, &provider);
     delete_session_cookie(r, provider, base && is_secure(*base));
     context.session = {};

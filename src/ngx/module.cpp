@@ -29,7 +29,9 @@ ngx_int_t init_process(ngx_cycle_t *cycle) {
     return fetch_init_process(cycle);
 }
 
-void exit_process(ngx_cycle_t *) { fetch_exit_process(); }
+void exit_process(ngx_cycle_t *) {
+    fetch_exit_process();
+}
 
 using Handler = ngx_int_t (*)(ngx_http_request_t *);
 

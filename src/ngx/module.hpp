@@ -5,14 +5,14 @@
 
 namespace auth_oidc {
 
-ngx_int_t install_handlers(ngx_conf_t *cf);     // phases (module.cpp)
-ngx_int_t add_variables(ngx_conf_t *cf);        // $oidc_* (variables.cpp)
+ngx_int_t install_handlers(ngx_conf_t *cf);  // phases (module.cpp)
+ngx_int_t add_variables(ngx_conf_t *cf);     // $oidc_* (variables.cpp)
 bool uses_variable(ngx_conf_t *cf, std::string_view name);
 
 // The phases.
-ngx_int_t on_post_read(ngx_http_request_t *r);      // takes the callback's query out of sight of every log
-ngx_int_t on_server_rewrite(ngx_http_request_t *r); // endpoints
-ngx_int_t on_preaccess(ngx_http_request_t *r);      // our cookies leave the request
-ngx_int_t on_access(ngx_http_request_t *r);         // who may come in
+ngx_int_t on_post_read(ngx_http_request_t *r);       // takes the callback's query out of sight of every log
+ngx_int_t on_server_rewrite(ngx_http_request_t *r);  // endpoints
+ngx_int_t on_preaccess(ngx_http_request_t *r);       // our cookies leave the request
+ngx_int_t on_access(ngx_http_request_t *r);          // who may come in
 
 }  // namespace auth_oidc

@@ -21,7 +21,9 @@ extern "C" ngx_module_t ngx_http_auth_oidc_module;
 
 namespace auth_oidc {
 
-inline std::string_view view(const ngx_str_t &text) { return {reinterpret_cast<const char *>(text.data), text.len}; }
+inline std::string_view view(const ngx_str_t &text) {
+    return {reinterpret_cast<const char *>(text.data), text.len};
+}
 
 // A view as nginx's type, for calls that only read it.
 inline ngx_str_t borrow(std::string_view text) {
@@ -45,7 +47,8 @@ inline ngx_str_t copy(ngx_pool_t *pool, std::string_view text) {
     return {text.size(), data};
 }
 
-// An object that the pool owns: its destructor runs when the pool goes. The handler is set only after the constructor returned.
+// An object that the pool owns: its destructor runs when the pool goes. The handler is set only after the constructor
+// returned.
 template <class T, class... Arguments>
 T *pool_new(ngx_pool_t *pool, Arguments &&...arguments) {
     ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(pool, sizeof(T));
@@ -72,7 +75,7 @@ struct Entry<Function, Failure> {
             ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "auth_oidc: unknown exception");
         }
         if constexpr (std::is_pointer_v<R>) {
-            return reinterpret_cast<R>(static_cast<intptr_t>(Failure));     // 0 is null, -1 is NGX_CONF_ERROR
+            return reinterpret_cast<R>(static_cast<intptr_t>(Failure));  // 0 is null, -1 is NGX_CONF_ERROR
         } else if constexpr (!std::is_void_v<R>) {
             return static_cast<R>(Failure);
         }

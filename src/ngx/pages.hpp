@@ -1,4 +1,5 @@
-// What a person sees: plain, accessible HTML in light and dark, no foreign resource, no inline script. Pure text: no request, no socket.
+// What a person sees: plain, accessible HTML in light and dark, no foreign resource, no inline script. Pure text: no
+// request, no socket.
 #pragma once
 
 #include <string>
@@ -20,12 +21,13 @@ std::string signin_page(const std::vector<PageLink> &providers);
 struct ErrorPage {
     unsigned status = 500;
     std::string_view title, what, next;
-    std::string_view problem;           // short id; empty: not shown
-    std::vector<PageLink> links;        // "Sign in again" and the like, first one is the main one
+    std::string_view problem;     // short id; empty: not shown
+    std::vector<PageLink> links;  // "Sign in again" and the like, first one is the main one
 };
 std::string error_page(const ErrorPage &page);
 
-// "You must sign in": for a POST that met an ended session, and for a navigation inside a frame (then the link opens on top).
+// "You must sign in": for a POST that met an ended session, and for a navigation inside a frame (then the link opens on
+// top).
 std::string signin_needed_page(const PageLink &link, bool post, bool framed);
 
 std::string signed_out_page(std::string_view sign_in_href);
@@ -36,10 +38,10 @@ struct LogoutConfirmation {
 };
 std::string confirm_logout_page(const LogoutConfirmation &page);
 
-// The Content-Security-Policy for these pages: default-src 'none', the style by its hash, no script, frame-ancestors 'none'.
-// `form_targets`: origins that a form's answer may redirect to, blanks between (form-action 'self' and these).
-// What is no http(s) origin is left out. `framed`: for the page that a frame shows, which nobody would see under 'none';
-// it may then be framed by this site only (frame-ancestors 'self').
+// The Content-Security-Policy for these pages: default-src 'none', the style by its hash, no script, frame-ancestors
+// 'none'. `form_targets`: origins that a form's answer may redirect to, blanks between (form-action 'self' and these).
+// What is no http(s) origin is left out. `framed`: for the page that a frame shows, which nobody would see under
+// 'none'; it may then be framed by this site only (frame-ancestors 'self').
 std::string page_policy(std::string_view form_targets, bool framed = false);
 
 }  // namespace auth_oidc

@@ -6,6 +6,7 @@
 
 #include "../oidc/http.hpp"
 #include "config.hpp"
+#include "cookies.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -13,11 +14,14 @@ namespace {
 
 constexpr size_t default_zone_size = 8 * 1024 * 1024;
 
-std::string text(const ngx_str_t &value) { return std::string(view(value)); }
+std::string text(const ngx_str_t &value) {
+    return std::string(view(value));
+}
 
-// One message of a provider's block: which directive, what is wrong, what to write.
-char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message) {
-    return conf_log(cf, NGX_LOG_EMERG, provider.where, message + " in oidc_provider \"" + text(provider.name) + "\"");
+// One message of a provider's block, at the line of its directive: which one, what is wrong, what to write.
+char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message, std::string_view directive = {}) {
+    return conf_log(cf, NGX_LOG_EMERG, provider.line_of(directive),
+                    message + " in oidc_provider \"" + text(provider.name) + "\"");
 }
 
 bool is_path(const std::string &value) {
@@ -27,7 +31,8 @@ bool is_path(const std::string &value) {
 
 bool is_token(std::string_view value) {
     for (char c : value) {
-        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                    c == '_' || c == '.';
         if (!fits) {
             return false;
         }
@@ -39,17 +44,25 @@ bool is_token(std::string_view value) {
 char *check_url(ngx_conf_t *cf, const Provider &provider, const char *directive, const std::string &value) {
     auto url = oidc::http::parse_url(value);
     if (!url) {
-        return refuse(cf, provider, std::string("invalid URL \"") + value + "\" in \"" + directive + "\", write https://host/path");
+        return refuse(cf, provider,
+                      std::string("invalid URL \"") + value + "\" in \"" + directive + "\", write https://host/path",
+                      directive);
     }
     if (url->scheme == "http" && !oidc::http::is_loopback_host(url->host) && provider.insecure_http != 1) {
-        return refuse(cf, provider, std::string("\"") + directive + "\" must begin with https:// (\"" + value +
-                                        "\"), or write \"insecure_http on\" for a test set-up");
+        return refuse(cf, provider,
+                      std::string("\"") + directive + "\" must begin with https:// (\"" + value +
+                          "\"), or write \"insecure_http on\" for a test set-up",
+                      directive);
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
 
 char *check_paths(ngx_conf_t *cf, const Provider &provider) {
-    struct { const char *directive; const ngx_str_t &value; bool absolute; } rows[] = {
+    struct {
+        const char *directive;
+        const ngx_str_t &value;
+        bool absolute;
+    } rows[] = {
         {"redirect_uri", provider.redirect_uri, true},
         {"logout_uri", provider.logout_uri, false},
         {"post_logout_uri", provider.post_logout_uri, true},
@@ -61,13 +74,15 @@ char *check_paths(ngx_conf_t *cf, const Provider &provider) {
             continue;
         }
         if (!row.absolute || !oidc::http::parse_url(value)) {
-            return refuse(cf, provider, std::string("invalid value \"") + value + "\" in \"" + row.directive + "\", write a path" +
-                                            (row.absolute ? " or an absolute URL" : " that begins with \"/\""));
+            return refuse(cf, provider,
+                          std::string("invalid value \"") + value + "\" in \"" + row.directive + "\", write a path" +
+                              (row.absolute ? " or an absolute URL" : " that begins with \"/\""),
+                          row.directive);
         }
     }
     if (provider.redirect_uri.len && oidc::http::parse_url(view(provider.redirect_uri)) &&
         view(provider.redirect_uri).find('?') != std::string_view::npos) {
-        return refuse(cf, provider, "\"redirect_uri\" has a query, write it without one");
+        return refuse(cf, provider, "\"redirect_uri\" has a query, write it without one", "redirect_uri");
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
@@ -81,7 +96,8 @@ char *check_file(ngx_conf_t *cf, const Provider &provider, const char *directive
     }
     std::ifstream stream(text(*file));
     if (!stream.good()) {
-        return refuse(cf, provider, std::string("cannot read \"") + text(*file) + "\" of \"" + directive + "\"");
+        return refuse(cf, provider, std::string("cannot read \"") + text(*file) + "\" of \"" + directive + "\"",
+                      directive);
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
@@ -119,6 +135,25 @@ std::vector<std::string> words(const ngx_array_t *list) {
     return result;
 }
 
+// A session under a name of our own short-lived cookies would be deleted as one of them.
+char *check_cookie_name(ngx_conf_t *cf, const Provider &provider) {
+    std::string_view name = view(provider.cookie_name);
+    if (!name.empty() && !is_token(name)) {
+        return refuse(cf, provider,
+                      "invalid value \"" + std::string(name) +
+                          "\" in \"cookie_name\", use letters, digits, \"-\", \"_\" and \".\"",
+                      "cookie_name");
+    }
+    if (is_reserved_cookie(name)) {
+        return refuse(cf, provider,
+                      "\"" + std::string(name) +
+                          "\" in \"cookie_name\" belongs to another cookie of this module, "
+                          "write another name",
+                      "cookie_name");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
 char *check_required(ngx_conf_t *cf, const Provider &provider) {
     if (provider.issuer.len == 0) {
         return refuse(cf, provider, "\"issuer\" is missing: write \"issuer https://...;\"");
@@ -127,50 +162,81 @@ char *check_required(ngx_conf_t *cf, const Provider &provider) {
         return refuse(cf, provider, "\"client_id\" is missing: write \"client_id ...;\" as registered at the provider");
     }
     if (provider.client_secret.len && provider.client_secret_file.len) {
-        return refuse(cf, provider, "\"client_secret\" and \"client_secret_file\" exclude each other: remove one of them");
+        return refuse(cf, provider,
+                      "\"client_secret\" and \"client_secret_file\" exclude each other: remove one of them",
+                      "client_secret_file");
     }
-    if (provider.cookie_name.len && !is_token(view(provider.cookie_name))) {
-        return refuse(cf, provider, "invalid value \"" + text(provider.cookie_name) +
-                                        "\" in \"cookie_name\", use letters, digits, \"-\", \"_\" and \".\"");
+    char *status = check_cookie_name(cf, provider);
+    if (status == NGX_CONF_OK) {
+        status = check_url(cf, provider, "issuer", text(provider.issuer));
     }
-    char *status = check_url(cf, provider, "issuer", text(provider.issuer));
+    // D 3: an issuer has neither a query nor a fragment.
+    if (status == NGX_CONF_OK && view(provider.issuer).find('?') != std::string_view::npos) {
+        return refuse(cf, provider, "\"issuer\" has a query, write it as the metadata of the provider has it",
+                      "issuer");
+    }
     if (status == NGX_CONF_OK && provider.config_url.len) {
         status = check_url(cf, provider, "config_url", text(provider.config_url));
     }
     return status == NGX_CONF_OK ? check_paths(cf, provider) : status;
 }
 
+bool is_proxy(std::string_view value) {
+    for (std::string_view scheme : {"http://", "https://", "socks5://", "socks5h://"}) {
+        if (oidc::starts_with(value, scheme) && value.size() > scheme.size()) {
+            return true;
+        }
+    }
+    return false;
+}
+
 char *check_values(ngx_conf_t *cf, const Provider &provider) {
     for (const std::string &alg : words(provider.id_token_signing_algs)) {
         if (!oidc::is_known_signing_alg(alg)) {
-            return refuse(cf, provider, "invalid value \"" + alg + "\" in \"id_token_signing_algs\", it must be RS256, RS384, RS512, "
-                                        "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512");
+            return refuse(cf, provider,
+                          "invalid value \"" + alg +
+                              "\" in \"id_token_signing_algs\", it must be RS256, RS384, RS512, "
+                              "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512",
+                          "id_token_signing_algs");
         }
     }
     auto method = static_cast<oidc::ClientAuth>(provider.client_auth_method);
     if (method == oidc::ClientAuth::private_key_jwt && provider.client_key.len == 0) {
-        return refuse(cf, provider, "\"client_auth_method private_key_jwt\" needs a key: write \"client_key FILE;\"");
+        return refuse(cf, provider, "\"client_auth_method private_key_jwt\" needs a key: write \"client_key FILE;\"",
+                      "client_auth_method");
     }
     bool tls = method == oidc::ClientAuth::tls || method == oidc::ClientAuth::self_signed_tls;
     if (tls && provider.ssl_certificate.len == 0) {
-        return refuse(cf, provider, "\"client_auth_method\" by TLS needs a certificate: write \"ssl_certificate FILE;\"");
+        return refuse(cf, provider,
+                      "\"client_auth_method\" by TLS needs a certificate: write \"ssl_certificate FILE;\"",
+                      "client_auth_method");
     }
     if (provider.ssl_certificate.len != 0 && provider.ssl_certificate_key.len == 0) {
-        return refuse(cf, provider, "\"ssl_certificate\" needs \"ssl_certificate_key FILE;\" beside it");
+        return refuse(cf, provider, "\"ssl_certificate\" needs \"ssl_certificate_key FILE;\" beside it",
+                      "ssl_certificate");
     }
     bool secret = provider.client_secret.len != 0 || provider.client_secret_file.len != 0;
-    bool by_secret = method == oidc::ClientAuth::basic || method == oidc::ClientAuth::post || method == oidc::ClientAuth::secret_jwt;
+    bool by_secret =
+        method == oidc::ClientAuth::basic || method == oidc::ClientAuth::post || method == oidc::ClientAuth::secret_jwt;
     if (by_secret && !secret) {
-        return refuse(cf, provider, "\"client_auth_method\" by secret needs \"client_secret\" or \"client_secret_file\"");
+        return refuse(cf, provider,
+                      "\"client_auth_method\" by secret needs \"client_secret\" or \"client_secret_file\"",
+                      "client_auth_method");
     }
     if (!secret && provider.pkce == static_cast<ngx_uint_t>(oidc::Pkce::off) && provider.client_key.len == 0 && !tls) {
-        return refuse(cf, provider, "\"pkce off\" needs a \"client_secret\": a public client is safe with PKCE only");
+        return refuse(cf, provider, "\"pkce off\" needs a \"client_secret\": a public client is safe with PKCE only",
+                      "pkce");
+    }
+    if (provider.http_proxy.len && !is_proxy(view(provider.http_proxy))) {
+        return refuse(cf, provider,
+                      "invalid value \"" + text(provider.http_proxy) + "\" in \"http_proxy\", write http://host:port",
+                      "http_proxy");
     }
     if (provider.session_timeout <= 0) {
-        return refuse(cf, provider, "invalid value in \"session_timeout\", it must be at least 1s");
+        return refuse(cf, provider, "invalid value in \"session_timeout\", it must be at least 1s", "session_timeout");
     }
     if (provider.login_timeout <= 0) {
-        return refuse(cf, provider, "invalid value in \"login_timeout\", it must be at least 1s");
+        return refuse(cf, provider, "invalid value in \"login_timeout\", it must be at least 1s", "login_timeout");
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
@@ -179,13 +245,13 @@ char *load_client_key(ngx_conf_t *cf, Provider &provider) {
     if (provider.client_key.len == 0) {
         return static_cast<char *>(NGX_CONF_OK);
     }
-    auto pem = read_secret_file(cf, provider.where, provider.client_key, "client_key");
+    auto pem = read_secret_file(cf, provider.line_of("client_key"), provider.client_key, "client_key");
     if (!pem) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     auto key = oidc::SigningKey::from_pem(*pem, view(provider.client_key_alg), view(provider.client_key_kid));
     if (!key) {
-        return refuse(cf, provider, "\"client_key\" is of no use: " + key.error().text);
+        return refuse(cf, provider, "\"client_key\" is of no use: " + key.error().text, "client_key");
     }
     provider.client.key.emplace(std::move(*key));
     return static_cast<char *>(NGX_CONF_OK);
@@ -230,8 +296,28 @@ void fill_fetch(Provider &provider) {
     fetch.read_timeout = provider.read_timeout;
 }
 
+// By keyval_zone, which may stand behind its use.
+bool is_declared(ngx_conf_t *cf, const ngx_str_t &zone) {
+    auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
+    for (ngx_uint_t i = 0; main->zones && i < main->zones->nelts; i++) {
+        if (view(static_cast<ngx_str_t *>(main->zones->elts)[i]) == view(zone)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Store *make_store(ngx_conf_t *cf, Provider &provider) {
     if (provider.session_store.len != 0) {
+        if (!is_declared(cf, provider.session_store)) {
+            refuse(cf, provider,
+                   "unknown zone \"" + text(provider.session_store) +
+                       "\" in \"session_store\", declare it: "
+                       "\"keyval_zone zone=" +
+                       text(provider.session_store) + ":8m;\"",
+                   "session_store");
+            return nullptr;
+        }
         return zone_store(cf, {provider.session_store, 0});
     }
     std::string name = "oidc_default_store_" + text(provider.name);
@@ -239,9 +325,14 @@ Store *make_store(ngx_conf_t *cf, Provider &provider) {
 }
 
 char *check_files(ngx_conf_t *cf, Provider &provider) {
-    struct { const char *directive; ngx_str_t &file; } rows[] = {
-        {"ssl_trusted_certificate", provider.ssl_trusted_certificate}, {"ssl_crl", provider.ssl_crl},
-        {"ssl_certificate", provider.ssl_certificate},                 {"ssl_certificate_key", provider.ssl_certificate_key},
+    struct {
+        const char *directive;
+        ngx_str_t &file;
+    } rows[] = {
+        {"ssl_trusted_certificate", provider.ssl_trusted_certificate},
+        {"ssl_crl", provider.ssl_crl},
+        {"ssl_certificate", provider.ssl_certificate},
+        {"ssl_certificate_key", provider.ssl_certificate_key},
     };
     for (auto &row : rows) {
         if (char *status = check_file(cf, provider, row.directive, &row.file); status != NGX_CONF_OK) {
@@ -249,7 +340,8 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
         }
     }
     if (provider.client_secret_file.len) {
-        auto secret = read_secret_file(cf, provider.where, provider.client_secret_file, "client_secret_file");
+        auto secret = read_secret_file(cf, provider.line_of("client_secret_file"), provider.client_secret_file,
+                                       "client_secret_file");
         if (!secret) {
             return static_cast<char *>(NGX_CONF_ERROR);
         }
@@ -262,7 +354,8 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
 
 }  // namespace
 
-std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path, const char *directive) {
+std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path,
+                                            const char *directive) {
     ngx_str_t file = path;
     if (ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK) {
         return std::nullopt;
@@ -275,7 +368,8 @@ std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, 
     }
     struct stat facts {};
     if (stat(text(file).c_str(), &facts) == 0 && (facts.st_mode & S_IROTH) != 0) {
-        conf_log(cf, NGX_LOG_WARN, where, "\"" + text(file) + "\" of \"" + directive + "\" can be read by everybody: chmod 600");
+        conf_log(cf, NGX_LOG_WARN, where,
+                 "\"" + text(file) + "\" of \"" + directive + "\" can be read by everybody: chmod 600");
     }
     while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) {
         content.pop_back();
@@ -291,8 +385,9 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     auto *main = static_cast<MainConf *>(conf);
     ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
     if (!is_token(view(name)) || view(name) == "off") {
-        return conf_log(cf, NGX_LOG_EMERG, here(cf), "invalid provider name \"" + text(name) +
-                                                         "\", use letters, digits, \"-\", \"_\" and \".\", and not \"off\"");
+        return conf_log(cf, NGX_LOG_EMERG, here(cf),
+                        "invalid provider name \"" + text(name) +
+                            "\", use letters, digits, \"-\", \"_\" and \".\", and not \"off\"");
     }
     if (main->find(view(name)) != nullptr) {
         return conf_log(cf, NGX_LOG_EMERG, here(cf), "duplicate oidc_provider \"" + text(name) + "\"");
@@ -302,8 +397,8 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     provider->where = here(cf);
     main->providers.push_back(provider);
 
-    // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider, which
-    // takes the place of our location configuration for the time being.
+    // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider,
+    // which takes the place of our location configuration for the time being.
     auto *outer = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
     ngx_http_conf_ctx_t inner = *outer;
     std::vector<void *> slots(outer->loc_conf, outer->loc_conf + ngx_http_max_module);

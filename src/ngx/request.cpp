@@ -9,7 +9,9 @@ namespace {
 
 constexpr size_t max_target = 1200;
 
-void destroy_context(void *data) noexcept { static_cast<Context *>(data)->~Context(); }
+void destroy_context(void *data) noexcept {
+    static_cast<Context *>(data)->~Context();
+}
 
 // r->ctx is emptied by an internal redirect; the context is still known to the pool.
 Context *find_in_pool(ngx_http_request_t *main) {
@@ -22,7 +24,7 @@ Context *find_in_pool(ngx_http_request_t *main) {
 }
 
 struct HostPort {
-    std::string_view host, port;            // port with its colon, or empty
+    std::string_view host, port;  // port with its colon, or empty
 };
 
 // nginx's own parse of the host, and the port as the client wrote it.
@@ -67,14 +69,16 @@ bool is_own_host(ngx_http_request_t *r, std::string_view host) {
 }
 
 bool is_host_text(std::string_view text) {
-    return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._[]:") == std::string_view::npos;
+    return !text.empty() &&
+           text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._[]:") == std::string_view::npos;
 }
 
 oidc::Result<std::string> configured_base(ngx_http_request_t *r, ngx_http_complex_value_t *value) {
     std::string text = evaluate(r, value);
     auto url = oidc::http::parse_url(text);
     if (!url || url->target != "/") {
-        return oidc::our_error("base_url", "auth_oidc_base_url gives no URL of scheme and host: \"" + oidc::log_safe(text) + "\"");
+        return oidc::our_error("base_url",
+                               "auth_oidc_base_url gives no URL of scheme and host: \"" + oidc::log_safe(text) + "\"");
     }
     return url->origin();
 }
@@ -142,9 +146,12 @@ oidc::Result<std::string> base_url(ngx_http_request_t *r, const Provider *provid
         return configured_base(r, value);
     }
     HostPort host = request_host(r);
-    if (!is_host_text(host.host) || host.port.find_first_not_of(":0123456789") != std::string_view::npos || !is_own_host(r, host.host)) {
-        return oidc::browser_error("host", "the Host of the request is no server_name of this server: \"" +
-                                               oidc::log_safe(host.host) + "\"; write auth_oidc_base_url where another name is meant",
+    if (!is_host_text(host.host) || host.port.find_first_not_of(":0123456789") != std::string_view::npos ||
+        !is_own_host(r, host.host)) {
+        return oidc::browser_error("host",
+                                   "the Host of the request is no server_name of this server: \"" +
+                                       oidc::log_safe(host.host) +
+                                       "\"; write auth_oidc_base_url where another name is meant",
                                    NGX_HTTP_MISDIRECTED_REQUEST);
     }
     auto absolute = provider ? oidc::http::parse_url(provider->client.redirect_uri) : std::nullopt;
@@ -161,8 +168,10 @@ oidc::Result<std::string> base_url(ngx_http_request_t *r, const Provider *provid
 std::string return_target(ngx_http_request_t *r) {
     std::string_view target = view(r->unparsed_uri);
     if (target.size() > max_target) {
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0, "auth_oidc: the request target is too long to return to, "
-                      "%uz bytes of at most %uz: the query is left out", target.size(), max_target);
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                      "auth_oidc: the request target is too long to return to, "
+                      "%uz bytes of at most %uz: the query is left out",
+                      target.size(), max_target);
         target = target.substr(0, target.find('?'));
     }
     return target.empty() || target[0] != '/' || target.size() > max_target ? "/" : std::string(target);

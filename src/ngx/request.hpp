@@ -21,16 +21,17 @@ class Body;
 
 // Whose session a request carries.
 struct FoundSession {
-    Provider *provider = nullptr;           // null: anonymous
-    std::string_view cookie;                // the session cookie's value
+    Provider *provider = nullptr;  // null: anonymous
+    std::string_view cookie;       // the session cookie's value
     oidc::SessionHead head;
     std::optional<oidc::SessionView> view;  // once a claim or a token was asked for
     bool loaded = false;
 };
 
-// A search for the session of one provider after the other, over every cookie of the right name. Goes on where it stopped.
+// A search for the session of one provider after the other, over every cookie of the right name. Goes on where it
+// stopped.
 struct Lookup {
-    size_t provider = 0;                    // index into the location's providers
+    size_t provider = 0;  // index into the location's providers
     size_t cookie = 0;
     bool running = false;
     StoreCall call;
@@ -46,19 +47,19 @@ struct Context {
 
     Lookup lookup;
     FoundSession session;
-    Provider *login_provider = nullptr;     // the one that $oidc_login_url is about
+    Provider *login_provider = nullptr;  // the one that $oidc_login_url is about
 
     const Endpoint *endpoint = nullptr;
-    ngx_str_t query{};                      // what the callback came with; taken out of sight of the logs
-    std::shared_ptr<Exchange> exchange;     // a callback that is being worked on
-    std::shared_ptr<Body> body;             // a request body that is being read
+    ngx_str_t query{};                   // what the callback came with; taken out of sight of the logs
+    std::shared_ptr<Exchange> exchange;  // a callback that is being worked on
+    std::shared_ptr<Body> body;          // a request body that is being read
 
-    std::unique_ptr<Waiter> waiter;         // for provider data
-    bool waited = false;                    // nobody waits for the same thing twice
-    std::unique_ptr<Alarm> alarm;           // to look again
+    std::unique_ptr<Waiter> waiter;  // for provider data
+    bool waited = false;             // nobody waits for the same thing twice
+    std::unique_ptr<Alarm> alarm;    // to look again
 
-    const char *status = "anonymous";       // $oidc_auth_status
-    std::string error, error_description;   // $oidc_error, $oidc_error_description
+    const char *status = "anonymous";      // $oidc_auth_status
+    std::string error, error_description;  // $oidc_error, $oidc_error_description
 };
 
 // get: null when there is none yet. ensure: made when needed, found again after an internal redirect.
@@ -70,12 +71,15 @@ RequestCookies &cookies_of(ngx_http_request_t *r, Context &context);
 std::string_view request_header(ngx_http_request_t *r, std::string_view lower_case_name);
 std::string evaluate(ngx_http_request_t *r, ngx_http_complex_value_t *value);
 
-// Scheme, host and port under which the browser knows us (directives.md: auth_oidc_base_url, else as nginx parsed the request, and
-// then only names of this server). An error of status 421 otherwise. `provider` with an absolute redirect_uri on the same host
-// lends its scheme and port.
+// Scheme, host and port under which the browser knows us (directives.md: auth_oidc_base_url, else as nginx parsed the
+// request, and then only names of this server). An error of status 421 otherwise. `provider` with an absolute
+// redirect_uri on the same host lends its scheme and port.
 oidc::Result<std::string> base_url(ngx_http_request_t *r, const Provider *provider);
-inline bool is_secure(std::string_view origin) { return oidc::starts_with(origin, "https:"); }
-// The request target byte for byte, at most 1,200 bytes (longer: without the query); "/" when that does not begin with '/'.
+inline bool is_secure(std::string_view origin) {
+    return oidc::starts_with(origin, "https:");
+}
+// The request target byte for byte, at most 1,200 bytes (longer: without the query); "/" when that does not begin with
+// '/'.
 std::string return_target(ngx_http_request_t *r);
 
 // Answers. Each gives what the handler has to return; the headers that every answer of ours has are set.
@@ -84,25 +88,25 @@ struct Answer {
     ngx_uint_t status = NGX_HTTP_OK;
     std::string_view type = "text/html; charset=utf-8";
     std::string body;
-    std::string form_targets;               // for the Content-Security-Policy of a page
+    std::string form_targets;  // for the Content-Security-Policy of a page
 };
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
 void set_own_headers(ngx_http_request_t *r, std::string_view form_targets);
 
-// One log line at the level of whose fault it is, then the page (or the site's error_page): status 400, 502 or 500 by fault, or
-// the error's own.
+// One log line at the level of whose fault it is, then the page (or the site's error_page): status 400, 502 or 500 by
+// fault, or the error's own.
 struct Failure {
     const Provider *provider = nullptr;
     oidc::Error error;
-    std::string retry_url;                  // "Sign in again"; empty: no link
-    const char *action = "login";           // what failed, for the log
-    ngx_uint_t retry_after = 0;             // seconds, for 503
-    std::string explanation;                // for the page, where the status alone says too little
+    std::string retry_url;         // "Sign in again"; empty: no link
+    const char *action = "login";  // what failed, for the log
+    ngx_uint_t retry_after = 0;    // seconds, for 503
+    std::string explanation;       // for the page, where the status alone says too little
 };
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure);
 
-// A later call of the handler continues what waits: rewrite phase handlers return NGX_DONE and access handlers NGX_AGAIN meanwhile.
-// Lets the request notice a client that goes away.
+// A later call of the handler continues what waits: rewrite phase handlers return NGX_DONE and access handlers
+// NGX_AGAIN meanwhile. Lets the request notice a client that goes away.
 void prepare_wait(ngx_http_request_t *r);
 // Runs the request on from outside of its own events.
 void resume(ngx_http_request_t *r);

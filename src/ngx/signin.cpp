@@ -8,16 +8,18 @@
 namespace auth_oidc {
 namespace {
 
-constexpr size_t max_tickets = 5;           // per browser, with the new one
-constexpr size_t max_ticket_bytes = 2500;   // all of them: two 4 KB cookies too many and nginx answers 400 to every page
-constexpr size_t max_loop_entries = 3;      // callbacks within a minute before a loop is suspected
-constexpr int64_t loop_window = 60;         // seconds
+constexpr size_t max_tickets = 5;          // per browser, with the new one
+constexpr size_t max_ticket_bytes = 2500;  // all of them: two 4 KB cookies too many and nginx answers 400 to every page
+constexpr size_t max_loop_entries = 3;     // callbacks within a minute before a loop is suspected
+constexpr int64_t loop_window = 60;        // seconds
 
 std::string_view without_host_prefix(std::string_view name) {
     return oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
 }
 
-bool is_ticket(std::string_view name) { return oidc::starts_with(without_host_prefix(name), ticket_prefix); }
+bool is_ticket(std::string_view name) {
+    return oidc::starts_with(without_host_prefix(name), ticket_prefix);
+}
 
 std::optional<oidc::Ticket> unseal_ticket(Provider &provider, const Cookie &cookie) {
     auto record = provider.sealers->ticket.open(cookie.value, without_host_prefix(cookie.name), ngx_time());
@@ -37,7 +39,9 @@ struct LiveTicket {
     int64_t created;
 };
 
-size_t bytes_of(const Cookie &cookie) { return cookie.name.size() + cookie.value.size() + 3; }
+size_t bytes_of(const Cookie &cookie) {
+    return cookie.name.size() + cookie.value.size() + 3;
+}
 
 // The browser's tickets that are still good; all others are deleted on the way.
 std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bool secure) {
@@ -76,14 +80,16 @@ std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticke
     return sealed;
 }
 
-void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun, bool secure) {
+void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun,
+                  bool secure) {
     std::vector<LiveTicket> live = live_tickets(r, context, secure);
     size_t used = 0;
     for (const LiveTicket &ticket : live) {
         used += bytes_of(ticket.cookie);
     }
     std::string name = std::string(ticket_prefix) + begun.state;
-    std::string sealed = seal_ticket(provider, name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
+    std::string sealed =
+        seal_ticket(provider, name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
     size_t size = own_cookie_name(name, secure).size() + sealed.size() + 3;
     for (size_t oldest = 0; oldest < live.size(); oldest++) {
         if (live.size() - oldest < max_tickets && used + size <= max_ticket_bytes) {
@@ -112,10 +118,13 @@ std::vector<int64_t> read_loop(ngx_http_request_t *r, Context &context, Provider
 ngx_int_t send_loop_page(ngx_http_request_t *r, Provider &provider, const LoginWish &wish) {
     Failure failure;
     failure.provider = &provider;
-    failure.error = oidc::browser_error("login_loop", "three sign-ins ended within a minute and yet another one begins: "
-                                        "the browser does not keep the session cookie \"" + provider.cookie + "\"");
-    failure.explanation = "You were signed in three times within a minute, and the browser did not keep the cookie \"" + provider.cookie +
-                          "\" that says so. Cookies may be blocked for this site, or it is asked for under another name or scheme.";
+    failure.error = oidc::browser_error("login_loop",
+                                        "three sign-ins ended within a minute and yet another one begins: "
+                                        "the browser does not keep the session cookie \"" +
+                                            provider.cookie + "\"");
+    failure.explanation =
+        "You were signed in three times within a minute, and the browser did not keep the cookie \"" + provider.cookie +
+        "\" that says so. Cookies may be blocked for this site, or it is asked for under another name or scheme.";
     failure.retry_url = login_url(provider, wish.target);
     return fail(r, failure);
 }
@@ -157,7 +166,12 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
         return fail(r, {&provider, begun.error(), {}, "login", 0, {}});
     }
     if (oidc::write_ticket(begun->ticket).empty()) {
-        return fail(r, {&provider, oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket"), {}, "login", 0, {}});
+        return fail(r, {&provider,
+                        oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket"),
+                        {},
+                        "login",
+                        0,
+                        {}});
     }
     store_ticket(r, context, provider, *begun, is_secure(*origin));
     main_conf(r)->state->add(Count::logins_started);
@@ -183,8 +197,10 @@ ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provi
     }
     Failure failure;
     failure.provider = &provider;
-    failure.error = oidc::provider_error("provider_data", "there is no metadata and no key set of the provider yet, and the last "
-                                         "try to fetch them failed", NGX_HTTP_SERVICE_UNAVAILABLE);
+    failure.error = oidc::provider_error("provider_data",
+                                         "there is no metadata and no key set of the provider yet, and the last "
+                                         "try to fetch them failed",
+                                         NGX_HTTP_SERVICE_UNAVAILABLE);
     failure.retry_after = provider.keyring->retry_after();
     return fail(r, failure);
 }
@@ -208,8 +224,8 @@ void count_callback(ngx_http_request_t *r, Context &context, Provider &provider,
     set_own_cookie(r, {loop_cookie, sealed}, secure, loop_window);
 }
 
-std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context, const std::vector<Provider *> &providers,
-                                        std::string_view state) {
+std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context,
+                                        const std::vector<Provider *> &providers, std::string_view state) {
     std::string name = std::string(ticket_prefix) + std::string(state);
     for (const Cookie &cookie : cookies_of(r, context)) {
         if (without_host_prefix(cookie.name) != name) {

@@ -8,9 +8,9 @@
 namespace auth_oidc {
 
 struct LoginWish {
-    std::string target;                     // where to return to
-    oidc::Parameters extra;                 // beside extra_auth_args, over them
-    bool retried = false;                   // the fresh login after login_required
+    std::string target;      // where to return to
+    oidc::Parameters extra;  // beside extra_auth_args, over them
+    bool retried = false;    // the fresh login after login_required
 };
 
 // 302 to the provider with a ticket in a cookie, or a page that says why not. NGX_AGAIN while provider data is fetched.
@@ -29,12 +29,13 @@ ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provi
 // The loop guard: callbacks of the last minute, however they ended, counted in a sealed cookie of this browser.
 void count_callback(ngx_http_request_t *r, Context &context, Provider &provider, bool secure);
 
-// The ticket of a login in flight by its state: nothing when there is none that opens. `provider` is the one it belongs to.
+// The ticket of a login in flight by its state: nothing when there is none that opens. `provider` is the one it belongs
+// to.
 struct OpenedTicket {
     Provider *provider;
     oidc::Ticket ticket;
 };
-std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context, const std::vector<Provider *> &providers,
-                                        std::string_view state);
+std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context,
+                                        const std::vector<Provider *> &providers, std::string_view state);
 
 }  // namespace auth_oidc

@@ -1,4 +1,5 @@
-// What all workers share beside sessions and provider data: the zone "oidc_state" of fixed size. It survives reload and a killed worker.
+// What all workers share beside sessions and provider data: the zone "oidc_state" of fixed size. It survives reload and
+// a killed worker.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,20 @@ namespace auth_oidc {
 enum class StateUse : uint32_t { first, running, signed_in, failed, cut_off };
 
 // Counters of the status endpoint, exact over all workers.
-enum class Count { logins_started, logins_finished, logins_failed_browser, logins_failed_provider, logins_failed_us, logouts, refreshes,
-                   refreshes_failed, refusals, bearer_accepted, bearer_refused, count };
+enum class Count {
+    logins_started,
+    logins_finished,
+    logins_failed_browser,
+    logins_failed_provider,
+    logins_failed_us,
+    logouts,
+    refreshes,
+    refreshes_failed,
+    refusals,
+    bearer_accepted,
+    bearer_refused,
+    count
+};
 
 class SharedState {
 public:
@@ -24,14 +37,15 @@ public:
     // 32 random bytes, made when the zone was new: seals what no cookie_secret seals.
     std::string_view key() const;
 
-    // Enters a used `state` (its SHA-256). `first`: it is ours to finish. Anything else: somebody was here before. Held in a ring of
-    // fixed size; what fell out of the ring counts as new. An entry of a dead or vanished process is "cut_off".
+    // Enters a used `state` (its SHA-256). `first`: it is ours to finish. Anything else: somebody was here before. Held
+    // in a ring of fixed size; what fell out of the ring counts as new. An entry of a dead or vanished process is
+    // "cut_off".
     StateUse enter(const oidc::Digest &state);
-    StateUse look(const oidc::Digest &state) const;     // `first` when it is not in the ring
+    StateUse look(const oidc::Digest &state) const;  // `first` when it is not in the ring
     void finish(const oidc::Digest &state, StateUse how);
 
-    // RFC 9700 style replay protection for anything with an id and an end (jti): true the first time, false when it was seen and
-    // has not expired. A full ring forgets its oldest.
+    // RFC 9700 style replay protection for anything with an id and an end (jti): true the first time, false when it was
+    // seen and has not expired. A full ring forgets its oldest.
     bool remember(const oidc::Digest &what, time_t until);
 
     void add(Count which);

@@ -19,52 +19,52 @@ struct Store {
 };
 
 enum class Stored {
-    found,          // find, load: here it is. create, replace, touch, erase: done
-    absent,         // no such session (any more)
-    conflict,       // replace: it exists, but not in the revision that was read
-    too_large,      // create, replace: this store cannot hold a record of that size
-    unavailable     // no answer within the time limit: 503, never a way in
+    found,       // find, load: here it is. create, replace, touch, erase: done
+    absent,      // no such session (any more)
+    conflict,    // replace: it exists, but not in the revision that was read
+    too_large,   // create, replace: this store cannot hold a record of that size
+    unavailable  // no answer within the time limit: 503, never a way in
 };
 
 // One question to a store and its answer. Owned by whoever asks; must live until it is answered or cancel()led.
 struct StoreCall {
     // The question.
     const Store *store = nullptr;
-    ngx_pool_t *pool = nullptr;             // for what the answer needs
+    ngx_pool_t *pool = nullptr;  // for what the answer needs
     ngx_log_t *log = nullptr;
-    std::string_view cookie;                // the session cookie's value (all but create)
-    std::string_view binding;               // Client::binding(): another one's session is absent
-    std::string_view record;                // create, replace: write_session's bytes
-    uint64_t revision = 0;                  // replace: the revision that was read
-    int64_t now = 0;                        // seconds since 1970
-    int64_t idle_timeout = 0;               // seconds, 0 = off
-    oidc::Digest who{};                     // erase_sid, erase_sub: SHA-256 of binding and sid or sub
+    std::string_view cookie;   // the session cookie's value (all but create)
+    std::string_view binding;  // Client::binding(): another one's session is absent
+    std::string_view record;   // create, replace: write_session's bytes
+    uint64_t revision = 0;     // replace: the revision that was read
+    int64_t now = 0;           // seconds since 1970
+    int64_t idle_timeout = 0;  // seconds, 0 = off
+    oidc::Digest who{};        // erase_sid, erase_sub: SHA-256 of binding and sid or sub
 
     // The answer.
     Stored answer = Stored::absent;
-    oidc::SessionHead head{};               // find, load
-    std::string_view found;                 // load: the whole record, in `pool`
-    std::string new_cookie;                 // create, replace: the session cookie's value from now on
-    uint64_t erased = 0;                    // erase_sid, erase_sub: how many sessions ended
+    oidc::SessionHead head{};  // find, load
+    std::string_view found;    // load: the whole record, in `pool`
+    std::string new_cookie;    // create, replace: the session cookie's value from now on
+    uint64_t erased = 0;       // erase_sid, erase_sub: how many sessions ended
 
     // Called once when a function returned NGX_AGAIN.
     void (*done)(StoreCall *call) = nullptr;
     void *data = nullptr;
-    void *running = nullptr;                // the store's own, while it works on this call
+    void *running = nullptr;  // the store's own, while it works on this call
 };
 
 // Each function returns NGX_OK (the answer is there) or NGX_AGAIN (done will be called).
 struct StoreOps {
     const char *name;
-    ngx_int_t (*find)(StoreCall *call);         // head only: the hot path. A session that is over counts as absent.
-    ngx_int_t (*load)(StoreCall *call);         // the whole record
-    ngx_int_t (*create)(StoreCall *call);       // under a fresh random id
-    ngx_int_t (*replace)(StoreCall *call);      // only over the revision that was read; gives the record the next revision
-    ngx_int_t (*touch)(StoreCall *call);        // last_used = now
+    ngx_int_t (*find)(StoreCall *call);     // head only: the hot path. A session that is over counts as absent.
+    ngx_int_t (*load)(StoreCall *call);     // the whole record
+    ngx_int_t (*create)(StoreCall *call);   // under a fresh random id
+    ngx_int_t (*replace)(StoreCall *call);  // only over the revision that was read; gives the record the next revision
+    ngx_int_t (*touch)(StoreCall *call);    // last_used = now
     ngx_int_t (*erase)(StoreCall *call);
     ngx_int_t (*erase_sid)(StoreCall *call);
     ngx_int_t (*erase_sub)(StoreCall *call);
-    void (*cancel)(StoreCall *call);            // forget a running call; done will not be called. Null where nothing ever runs.
+    void (*cancel)(StoreCall *call);  // forget a running call; done will not be called. Null where nothing ever runs.
 };
 
 // SHA-256 of the binding and a sid or sub, the key of the indices.

@@ -7,15 +7,17 @@ namespace auth_oidc {
 
 struct ZoneOptions {
     ngx_str_t name{};
-    size_t size = 0;            // 0: refer to a zone that keyval_zone declares elsewhere
+    size_t size = 0;  // 0: refer to a zone that keyval_zone declares elsewhere
 };
 
-// Declares the zone (or refers to it; nginx then finds at the end of the configuration whether it exists) and returns its store.
-// Null on failure, which nginx has logged.
+// Declares the zone (or refers to it; nginx then finds at the end of the configuration whether it exists) and returns
+// its store. Null on failure, which nginx has logged.
 Store *zone_store(ngx_conf_t *cf, const ZoneOptions &options);
 
 // For the status endpoint: live sessions, and the bytes in use and in all.
-struct ZoneUse { uint64_t sessions, used, size, evicted; };
+struct ZoneUse {
+    uint64_t sessions, used, size, evicted;
+};
 ZoneUse zone_use(const Store &store);
 
 }  // namespace auth_oidc

@@ -8,7 +8,7 @@ void finish(ngx_http_request_t *sr, SubFetch &exchange, oidc::http::Reply &reply
     ngx_http_set_log_request(c->log, sr);
     exchange.reply = std::move(reply);
     exchange.done = true;
-    std::unique_ptr<Fetch> over = std::move(exchange.fetch);    // ends after the parent was woken, not under its own feet
+    std::unique_ptr<Fetch> over = std::move(exchange.fetch);  // ends after the parent was woken, not under its own feet
     ngx_http_finalize_request(sr, NGX_OK);
     ngx_http_run_posted_requests(c);
 }
@@ -16,7 +16,8 @@ void finish(ngx_http_request_t *sr, SubFetch &exchange, oidc::http::Reply &reply
 void on_start(ngx_http_request_t *sr) {
     auto *exchange = static_cast<SubFetch *>(ngx_http_get_module_ctx(sr, ngx_http_auth_oidc_module));
     sr->write_event_handler = ngx_http_request_empty_handler;
-    sr->read_event_handler = ngx_http_test_reading;     // a client that leaves is noticed here: sr is the connection's data
+    sr->read_event_handler =
+        ngx_http_test_reading;  // a client that leaves is noticed here: sr is the connection's data
     exchange->fetch = Fetch::start(std::move(exchange->request), *exchange->options,
                                    [sr, exchange](oidc::http::Reply &reply) { finish(sr, *exchange, reply); });
 }

@@ -18,7 +18,8 @@ struct SubFetch {
     bool done = false;
 };
 
-// Starts `exchange` in a subrequest of r. Afterwards the phases of r run again, with exchange.done set. NGX_AGAIN, or NGX_ERROR.
+// Starts `exchange` in a subrequest of r. Afterwards the phases of r run again, with exchange.done set. NGX_AGAIN, or
+// NGX_ERROR.
 ngx_int_t run_in_subrequest(ngx_http_request_t *r, SubFetch &exchange);
 
 }  // namespace auth_oidc

@@ -1,5 +1,5 @@
-// $oidc_*: read from the context of the main request, so that subrequests and the locations after an internal redirect show the
-// session that the request was let in with.
+// $oidc_*: read from the context of the main request, so that subrequests and the locations after an internal redirect
+// show the session that the request was let in with.
 #include "../oidc/claims.hpp"
 #include "lookup.hpp"
 #include "module.hpp"
@@ -18,12 +18,16 @@ void set(Value *value, std::string_view text) {
     value->not_found = 0;
 }
 
-void set_copy(ngx_http_request_t *r, Value *value, std::string_view text) { set(value, view(copy(r->pool, text))); }
+void set_copy(ngx_http_request_t *r, Value *value, std::string_view text) {
+    set(value, view(copy(r->pool, text)));
+}
 
 // One row of the table below: what is read, for a request that has a context.
 using Read = void (*)(ngx_http_request_t *r, Context &context, Value *value);
 
-void read_logged_in(ngx_http_request_t *, Context &context, Value *value) { set(value, context.session.provider ? "1" : ""); }
+void read_logged_in(ngx_http_request_t *, Context &context, Value *value) {
+    set(value, context.session.provider ? "1" : "");
+}
 
 void read_provider(ngx_http_request_t *, Context &context, Value *value) {
     if (context.session.provider) {
@@ -47,20 +51,30 @@ void read_expires(ngx_http_request_t *r, Context &context, Value *value) {
     }
 }
 
-void read_status(ngx_http_request_t *, Context &context, Value *value) { set(value, context.status); }
-void read_error(ngx_http_request_t *, Context &context, Value *value) { set(value, context.error); }
-void read_error_description(ngx_http_request_t *, Context &context, Value *value) { set(value, context.error_description); }
+void read_status(ngx_http_request_t *, Context &context, Value *value) {
+    set(value, context.status);
+}
+void read_error(ngx_http_request_t *, Context &context, Value *value) {
+    set(value, context.error);
+}
+void read_error_description(ngx_http_request_t *, Context &context, Value *value) {
+    set(value, context.error_description);
+}
 
 void read_field(ngx_http_request_t *r, Context &context, Value *value, oidc::Field field) {
     if (const oidc::SessionView *session = load_session(r, context)) {
         set(value, session->field(field));
     }
 }
-void read_id_token(ngx_http_request_t *r, Context &context, Value *value) { read_field(r, context, value, oidc::Field::id_token); }
+void read_id_token(ngx_http_request_t *r, Context &context, Value *value) {
+    read_field(r, context, value, oidc::Field::id_token);
+}
 void read_access_token(ngx_http_request_t *r, Context &context, Value *value) {
     read_field(r, context, value, oidc::Field::access_token);
 }
-void read_userinfo(ngx_http_request_t *r, Context &context, Value *value) { read_field(r, context, value, oidc::Field::userinfo); }
+void read_userinfo(ngx_http_request_t *r, Context &context, Value *value) {
+    read_field(r, context, value, oidc::Field::userinfo);
+}
 
 Provider *shown_provider(ngx_http_request_t *r, Context *context) {
     if (context && context->session.provider) {

@@ -14,12 +14,18 @@ public:
     ~Waiter() { leave(); }
     Waiter(const Waiter &) = delete;
     Waiter &operator=(const Waiter &) = delete;
-    void leave() { ngx_queue_remove(&link_.queue); ngx_queue_init(&link_.queue); }
+    void leave() {
+        ngx_queue_remove(&link_.queue);
+        ngx_queue_init(&link_.queue);
+    }
     bool waits() { return !ngx_queue_empty(&link_.queue); }
 
 private:
     friend class Waiters;
-    struct Link { ngx_queue_t queue; Waiter *waiter; } link_{{}, this};
+    struct Link {
+        ngx_queue_t queue;
+        Waiter *waiter;
+    } link_{{}, this};
     std::function<void()> wake_;
 };
 
@@ -43,7 +49,7 @@ public:
         }
         while (!ngx_queue_empty(&now)) {
             Waiter::Link *link = ngx_queue_data(ngx_queue_head(&now), Waiter::Link, queue);
-            auto wake = link->waiter->wake_;    // a copy: whoever is woken may destroy its waiter
+            auto wake = link->waiter->wake_;  // a copy: whoever is woken may destroy its waiter
             link->waiter->leave();
             wake();
         }

@@ -12,8 +12,8 @@
 
 namespace oidc {
 
-// A claim as nginx variable: booleans "true"/"false", null empty, integers as they are, arrays of scalars joined by commas,
-// everything else compact JSON. Control characters become blanks.
+// A claim as nginx variable: booleans "true"/"false", null empty, integers as they are, arrays of scalars joined by
+// commas, everything else compact JSON. Control characters become blanks.
 std::string claim_text(const Json &value);
 // Name and text of each top-level claim that `keep` names, sorted by name.
 std::vector<std::pair<std::string, std::string>> claim_table(const Json &claims, const Keep &keep);

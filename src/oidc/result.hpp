@@ -12,9 +12,9 @@ enum class Fault { browser, provider, us };
 
 struct Error {
     Fault fault;
-    std::string rule;   // a stable code in snake_case ("id_token_nonce"): the value of $oidc_error
-    std::string text;   // what was expected and what was found; one line, never a secret
-    int status = 0;     // an HTTP status where the fault's own does not fit
+    std::string rule;  // a stable code in snake_case ("id_token_nonce"): the value of $oidc_error
+    std::string text;  // what was expected and what was found; one line, never a secret
+    int status = 0;    // an HTTP status where the fault's own does not fit
 };
 
 template <class T>

@@ -1,4 +1,5 @@
-// The one AEAD of the project: AES-256-GCM with a random 96-bit nonce, keys derived by HKDF-SHA256 with a label per purpose.
+// The one AEAD of the project: AES-256-GCM with a random 96-bit nonce, keys derived by HKDF-SHA256 with a label per
+// purpose.
 #pragma once
 
 #include <openssl/evp.h>
@@ -18,7 +19,7 @@ std::string hkdf(std::string_view secret, std::string_view label);
 // One key with its initialised cipher contexts; not copied, kept for the life of the worker.
 class SealKey {
 public:
-    explicit SealKey(std::string_view key);        // 32 bytes
+    explicit SealKey(std::string_view key);  // 32 bytes
     // format version | key id (4 bytes, from the key) | nonce | ciphertext | tag
     std::string seal(std::string_view plain, std::string_view associated) const;
     // Every failure looks the same: nothing.
@@ -28,10 +29,12 @@ public:
     static constexpr size_t overhead = 1 + 4 + 12 + 16;
 
 private:
-    struct Free { void operator()(EVP_CIPHER_CTX *context) const { EVP_CIPHER_CTX_free(context); } };
+    struct Free {
+        void operator()(EVP_CIPHER_CTX *context) const { EVP_CIPHER_CTX_free(context); }
+    };
     using Context = std::unique_ptr<EVP_CIPHER_CTX, Free>;
     static Context new_context(const unsigned char *key, bool encrypt);
-    Context encrypt_, decrypt_;     // initialised once with the key: a call only sets the nonce
+    Context encrypt_, decrypt_;  // initialised once with the key: a call only sets the nonce
     unsigned char id_[4];
 };
 
@@ -39,7 +42,7 @@ private:
 class Sealer {
 public:
     Sealer(const std::vector<std::string> &secrets, std::string_view purpose);
-    std::string seal(std::string_view plain, std::string_view associated) const;              // base64url
+    std::string seal(std::string_view plain, std::string_view associated) const;  // base64url
     std::optional<std::string> open(std::string_view text, std::string_view associated) const;
 
     const SealKey &first() const { return *keys_.front(); }
@@ -61,8 +64,11 @@ private:
     Sealer &of_day(int64_t day);
     std::vector<std::string> secrets_;
     std::string purpose_;
-    struct Day { int64_t day; std::unique_ptr<Sealer> sealer; };
-    std::vector<Day> days_;         // at most three
+    struct Day {
+        int64_t day;
+        std::unique_ptr<Sealer> sealer;
+    };
+    std::vector<Day> days_;  // at most three
 };
 
 }  // namespace oidc

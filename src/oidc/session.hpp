@@ -1,4 +1,5 @@
-// Sessions and tickets as values and as bytes. A session is read in place: a fixed head for the decision, then a flat table of claims.
+// Sessions and tickets as values and as bytes. A session is read in place: a fixed head for the decision, then a flat
+// table of claims.
 #pragma once
 
 #include <array>
@@ -16,28 +17,30 @@ constexpr size_t field_count = static_cast<size_t>(Field::count);
 
 // The first bytes of a session, in the machine's own order. All times are seconds since 1970.
 struct SessionHead {
-    uint32_t format = 0;                // format_now, or one of the two before
-    uint32_t size = 0;                  // of the whole record
-    uint64_t revision = 0;              // another one after every save: compare-and-set
+    uint32_t format = 0;    // format_now, or one of the two before
+    uint32_t size = 0;      // of the whole record
+    uint64_t revision = 0;  // another one after every save: compare-and-set
     int64_t signed_in = 0;
-    int64_t ends = 0;                   // session_timeout: since login or last refresh
-    int64_t ends_at_last = 0;           // session_max_age: since login; 0 = never
-    int64_t last_used = 0;              // for the idle life
-    int64_t access_token_ends = 0;      // 0 = unknown or no token
+    int64_t ends = 0;               // session_timeout: since login or last refresh
+    int64_t ends_at_last = 0;       // session_max_age: since login; 0 = never
+    int64_t last_used = 0;          // for the idle life
+    int64_t access_token_ends = 0;  // 0 = unknown or no token
     int64_t id_token_ends = 0;
-    int64_t claims_as_of = 0;           // when the claims were last fetched
-    int64_t auth_time = 0;              // 0 = the provider did not say
-    unsigned char binding[16] = {};     // Client::binding()
+    int64_t claims_as_of = 0;        // when the claims were last fetched
+    int64_t auth_time = 0;           // 0 = the provider did not say
+    unsigned char binding[16] = {};  // Client::binding()
     uint32_t claim_count = 0;
     uint32_t flags = 0;
-    struct { uint32_t offset = 0, size = 0; } fields[field_count];
+    struct {
+        uint32_t offset = 0, size = 0;
+    } fields[field_count];
 };
 constexpr uint32_t session_format = 1;
 
 struct Session {
-    SessionHead head;                   // fields, claim_count and size are filled by write_session
+    SessionHead head;  // fields, claim_count and size are filled by write_session
     std::array<std::string, field_count> fields;
-    std::vector<std::pair<std::string, std::string>> claims;   // header-safe texts
+    std::vector<std::pair<std::string, std::string>> claims;  // header-safe texts
 
     std::string &operator[](Field field) { return fields[static_cast<size_t>(field)]; }
     const std::string &operator[](Field field) const { return fields[static_cast<size_t>(field)]; }
@@ -53,9 +56,9 @@ public:
     static std::optional<SessionView> over(std::string_view record);
     const SessionHead &head() const { return head_; }
     std::string_view field(Field field) const;
-    std::optional<std::string_view> claim(std::string_view name) const;     // binary search
+    std::optional<std::string_view> claim(std::string_view name) const;  // binary search
     std::pair<std::string_view, std::string_view> claim_at(uint32_t index) const;
-    Session session() const;            // an owning copy
+    Session session() const;  // an owning copy
 
 private:
     SessionHead head_;
@@ -68,17 +71,17 @@ bool is_over(const SessionHead &head, int64_t now, int64_t idle_timeout);
 
 // A login in flight: all that the callback needs, sealed into a cookie named after `state`.
 struct Ticket {
-    std::string provider;               // Client::binding(), 16 bytes
-    std::string nonce, verifier;        // 43 characters
-    std::string redirect_uri;           // as sent: the token request repeats it
-    std::string target;                 // request target to return to, begins with '/'
+    std::string provider;         // Client::binding(), 16 bytes
+    std::string nonce, verifier;  // 43 characters
+    std::string redirect_uri;     // as sent: the token request repeats it
+    std::string target;           // request target to return to, begins with '/'
     int64_t created = 0;
-    int64_t max_age = -1;               // as sent
-    std::vector<std::string> acr_values;// as sent by a step-up
-    bool retried = false;               // this login is itself the fresh one after login_required: no third
+    int64_t max_age = -1;                 // as sent
+    std::vector<std::string> acr_values;  // as sent by a step-up
+    bool retried = false;                 // this login is itself the fresh one after login_required: no third
 };
 // Nothing (an empty text) for a ticket that read_ticket would refuse: too long, or a target that is no path.
 std::string write_ticket(const Ticket &ticket);
-std::optional<Ticket> read_ticket(std::string_view record);    // strict and bounded
+std::optional<Ticket> read_ticket(std::string_view record);  // strict and bounded
 
 }  // namespace oidc

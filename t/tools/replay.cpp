@@ -1,5 +1,5 @@
-// A main() for the fuzz targets that needs no fuzzer: it hands every file of the target's corpus to it once, and says so in
-// TAP. A finding is a crash, an abort or a sanitizer's report. Run from the root of the tree.
+// A main() for the fuzz targets that needs no fuzzer: it hands every file of the target's corpus to it once, and says
+// so in TAP. A finding is a crash, an abort or a sanitizer's report. Run from the root of the tree.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
