@@ -51,10 +51,19 @@ ngx_int_t answer_program(ngx_http_request_t *r, const Provider &provider) {
     return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
 }
 
-ngx_int_t answer_page(ngx_http_request_t *r, const Provider &provider, Kind kind) {
-    std::string url = login_url(provider, kind == Kind::post ? "/" : return_target(r));
+// One of several providers is chosen on the sign-in page, which login_uri shows.
+std::string choice_url(const Providers &providers, const std::string &target) {
+    if (providers.size() == 1) {
+        return login_url(*providers[0], target);
+    }
+    return std::string(view(providers[0]->login_uri)) + "?return_to=" + oidc::percent_encode(target);
+}
+
+ngx_int_t answer_page(ngx_http_request_t *r, const Providers &providers, Kind kind) {
+    std::string url = choice_url(providers, kind == Kind::post ? "/" : return_target(r));
     std::string page = signin_needed_page({"Sign in", url}, kind == Kind::post, kind == Kind::framed);
-    return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "text/html; charset=utf-8", std::move(page), {}});
+    return send_answer(r,
+                       {NGX_HTTP_UNAUTHORIZED, "text/html; charset=utf-8", std::move(page), {}, kind == Kind::framed});
 }
 
 ngx_int_t login_or_choice(ngx_http_request_t *r, Context &context, const Providers &providers) {
@@ -68,7 +77,7 @@ ngx_int_t login_or_choice(ngx_http_request_t *r, Context &context, const Provide
 
 ngx_int_t refuse(ngx_http_request_t *r, const Providers &providers) {
     Kind kind = kind_of(r);
-    return kind == Kind::program ? answer_program(r, *providers[0]) : answer_page(r, *providers[0], kind);
+    return kind == Kind::program ? answer_program(r, *providers[0]) : answer_page(r, providers, kind);
 }
 
 ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Providers &providers) {

@@ -113,11 +113,11 @@ ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status) {
 
 }  // namespace
 
-void set_own_headers(ngx_http_request_t *r, std::string_view form_targets) {
+void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed) {
     add_header(r, "Cache-Control", "no-store");
     add_header(r, "X-Content-Type-Options", "nosniff");
     add_header(r, "Referrer-Policy", "no-referrer");
-    add_header(r, "Content-Security-Policy", page_policy(form_targets));
+    add_header(r, "Content-Security-Policy", page_policy(form_targets, framed));
 }
 
 ngx_int_t send_redirect(ngx_http_request_t *r, std::string_view url) {
@@ -144,7 +144,7 @@ ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer) {
         return finish(r, discarded);
     }
     drop_challenge(r);
-    set_own_headers(r, answer.form_targets);
+    set_own_headers(r, answer.form_targets, answer.framed);
     r->headers_out.status = answer.status;
     r->headers_out.content_type = copy(r->pool, answer.type);
     r->headers_out.content_type_len = r->headers_out.content_type.len;

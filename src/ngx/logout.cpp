@@ -34,10 +34,12 @@ ngx_int_t ask_first(ngx_http_request_t *r, Context &context) {
     Provider &provider = *context.session.provider;
     std::string text = std::to_string(static_cast<int64_t>(ngx_time()));
     std::string token = provider.sealers->guard.seal(text, confirmation_purpose(context), ngx_time());
-    std::string form_targets;
+    // A browser holds the answer's redirects against form-action too.
+    auto after = oidc::http::parse_url(provider.client.post_logout_uri);
+    std::string form_targets = after ? after->origin() : "";
     if (auto data = provider.keyring->current()) {
         if (auto url = oidc::http::parse_url(data->metadata.end_session_endpoint)) {
-            form_targets = url->origin();
+            form_targets += " " + url->origin();
         }
     }
     std::string page = confirm_logout_page({context.endpoint->path, token, "/"});

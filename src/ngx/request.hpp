@@ -91,7 +91,7 @@ struct Answer {
     std::string form_targets;  // for the Content-Security-Policy of a page
 };
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
-void set_own_headers(ngx_http_request_t *r, std::string_view form_targets);
+void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed = false);
 
 // One log line at the level of whose fault it is, then the page (or the site's error_page): status 400, 502 or 500 by
 // fault, or the error's own.

@@ -157,6 +157,7 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     oidc::LoginStart start;
     const std::string &redirect_uri = provider.client.redirect_uri;
     start.redirect_uri = redirect_uri[0] == '/' ? *origin + redirect_uri : redirect_uri;
+    start.binding = provider.binding;
     start.target = wish.target;
     start.extra = extra_parameters(r, provider, wish);
     start.now = ngx_time();

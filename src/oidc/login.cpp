@@ -59,11 +59,11 @@ void add_wishes(Query &query, const Client &client, const LoginStart &start) {
 }
 
 // All that the callback will need; nothing of it stays on this side.
-Ticket make_ticket(const Client &client, const Metadata &metadata, const LoginStart &start) {
+Ticket make_ticket(const Client &client, const Metadata &metadata, const LoginStart &start, std::string_view random) {
     Ticket ticket;
-    ticket.provider = client.binding();
-    ticket.nonce = random_token();
-    ticket.verifier = uses_pkce(client, metadata) ? random_token() : "";
+    ticket.provider = start.binding.empty() ? client.binding() : start.binding;
+    ticket.nonce = base64url_encode(random.substr(0, 32));
+    ticket.verifier = uses_pkce(client, metadata) ? base64url_encode(random.substr(32, 32)) : "";
     ticket.redirect_uri = start.redirect_uri;
     ticket.target = start.target;
     ticket.created = start.now;
@@ -159,7 +159,10 @@ Result<LoginBegun> begin_login(const Client &client, const Metadata &metadata, c
     if (!starts_with(start.target, "/")) {
         return browser_error("return_target", "expected a path that begins with /");
     }
-    LoginBegun begun{"", random_token(), make_ticket(client, metadata, start)};
+    // One draw for state, nonce and verifier: each call of the generator costs as much as all the rest.
+    const std::string random = random_bytes(96);
+    const std::string_view parts = random;
+    LoginBegun begun{"", base64url_encode(parts.substr(0, 32)), make_ticket(client, metadata, start, parts.substr(32))};
     Query query;
     query.set("response_type", "code");
     query.set("client_id", client.client_id);

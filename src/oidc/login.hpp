@@ -18,6 +18,7 @@ namespace oidc {
 struct LoginStart {
     std::string redirect_uri;  // absolute
     std::string target;        // where to return to, begins with '/'
+    std::string binding;       // client.binding(), where the caller has it at hand
     Parameters extra;          // extra_auth_args, evaluated; reserved names in it are ignored, empty values left out
     int64_t now = 0;           // seconds since 1970
     int64_t max_age = -1;      // step-up: overrides the client's

@@ -31,22 +31,23 @@ constexpr std::array<uint8_t, 256> make_base64url_values() {
 constexpr std::array<uint8_t, 256> base64url_values = make_base64url_values();
 
 std::string encode(std::string_view data, const char *alphabet) {
-    std::string out;
-    out.reserve((data.size() + 2) / 3 * 4);
+    std::string out((data.size() * 4 + 2) / 3, '\0');
+    char *to = out.data();
     const unsigned char *in = octets(data);
     size_t left = data.size();
     for (; left >= 3; in += 3, left -= 3) {
         const uint32_t bits = static_cast<uint32_t>(in[0]) << 16 | static_cast<uint32_t>(in[1]) << 8 | in[2];
-        const char group[] = {alphabet[bits >> 18], alphabet[bits >> 12 & 63], alphabet[bits >> 6 & 63],
-                              alphabet[bits & 63]};
-        out.append(group, sizeof(group));
+        *to++ = alphabet[bits >> 18];
+        *to++ = alphabet[bits >> 12 & 63];
+        *to++ = alphabet[bits >> 6 & 63];
+        *to++ = alphabet[bits & 63];
     }
     if (left > 0) {
         const uint32_t bits = static_cast<uint32_t>(in[0]) << 16 | (left == 2 ? static_cast<uint32_t>(in[1]) << 8 : 0);
-        out += alphabet[bits >> 18];
-        out += alphabet[bits >> 12 & 63];
+        *to++ = alphabet[bits >> 18];
+        *to++ = alphabet[bits >> 12 & 63];
         if (left == 2) {
-            out += alphabet[bits >> 6 & 63];
+            *to++ = alphabet[bits >> 6 & 63];
         }
     }
     return out;
@@ -250,7 +251,9 @@ const std::string *find_duplicate(const Parameters &parameters) {
 
 Digest sha256(std::string_view data) {
     Digest out;
-    if (EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha256(), nullptr) != 1) {
+    // Fetched once: EVP_sha256() makes OpenSSL 3 look the algorithm up at every use.
+    static const EVP_MD *const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    if (EVP_Digest(data.data(), data.size(), out.data(), nullptr, algorithm, nullptr) != 1) {
         throw std::runtime_error("SHA-256 failed");
     }
     return out;
