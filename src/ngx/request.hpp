@@ -89,6 +89,7 @@ struct Answer {
     std::string_view type = "text/html; charset=utf-8";
     std::string body;
     std::string form_targets;  // for the Content-Security-Policy of a page
+    bool framed = false;       // may be shown inside a frame
 };
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
 void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed = false);
