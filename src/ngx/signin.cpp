@@ -66,21 +66,26 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
     return live;
 }
 
-// Seals the ticket; a long target is shortened before an older login is given up for it.
+// Seals the ticket; a long target is shortened before an older login is given up for it. Empty: it fits into no ticket.
 std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticket ticket, size_t room) {
-    std::string sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+    auto seal = [&] {
+        std::string record = oidc::write_ticket(ticket);
+        return record.empty() ? record : provider.sealers->ticket.seal(record, name, ngx_time());
+    };
+    std::string sealed = seal();
     if (name.size() + sealed.size() + 3 > room) {
         ticket.target = ticket.target.substr(0, ticket.target.find('?'));
-        sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+        sealed = seal();
     }
     if (name.size() + sealed.size() + 3 > max_ticket_bytes) {
         ticket.target = "/";
-        sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+        sealed = seal();
     }
     return sealed;
 }
 
-void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun,
+// False when the ticket cannot be written.
+bool store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun,
                   bool secure) {
     std::vector<LiveTicket> live = live_tickets(r, context, secure);
     size_t used = 0;
@@ -90,6 +95,9 @@ void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, c
     std::string name = std::string(ticket_prefix) + begun.state;
     std::string sealed =
         seal_ticket(provider, name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
+    if (sealed.empty()) {
+        return false;
+    }
     size_t size = own_cookie_name(name, secure).size() + sealed.size() + 3;
     for (size_t oldest = 0; oldest < live.size(); oldest++) {
         if (live.size() - oldest < max_tickets && used + size <= max_ticket_bytes) {
@@ -99,6 +107,7 @@ void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, c
         set_own_cookie(r, {without_host_prefix(live[oldest].cookie.name), {}}, secure, 0);
     }
     set_own_cookie(r, {name, sealed}, secure, provider.login_timeout);
+    return true;
 }
 
 // The times of callbacks in the last minute, oldest first.
@@ -166,15 +175,10 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     if (!begun) {
         return fail(r, {&provider, begun.error(), {}, "login", 0, {}});
     }
-    if (oidc::write_ticket(begun->ticket).empty()) {
-        return fail(r, {&provider,
-                        oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket"),
-                        {},
-                        "login",
-                        0,
-                        {}});
+    if (!store_ticket(r, context, provider, *begun, is_secure(*origin))) {
+        auto error = oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket");
+        return fail(r, {&provider, error, {}, "login", 0, {}});
     }
-    store_ticket(r, context, provider, *begun, is_secure(*origin));
     main_conf(r)->state->add(Count::logins_started);
     context.status = "login";
     return send_redirect(r, begun->url);

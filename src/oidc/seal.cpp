@@ -89,12 +89,22 @@ SealKey::SealKey(std::string_view key) {
     memcpy(id_, hkdf(key, "auth_oidc key id").data(), id_size);
 }
 
+// Nonces are drawn a few at a time: one call of the generator costs as much as the encryption.
+std::string SealKey::fresh_nonce() const {
+    if (nonces_.empty()) {
+        nonces_ = random_bytes(32 * nonce_size);
+    }
+    std::string nonce = nonces_.substr(nonces_.size() - nonce_size);
+    nonces_.resize(nonces_.size() - nonce_size);
+    return nonce;
+}
+
 std::string SealKey::seal(std::string_view plain, std::string_view associated) const {
     if (plain.size() > INT_MAX - overhead || associated.size() > INT_MAX) {
         throw std::length_error("too long to be sealed");
     }
     std::string sealed(1, seal_format);
-    sealed.append(bytes(id_, id_size)).append(random_bytes(nonce_size));
+    sealed.append(bytes(id_, id_size)).append(fresh_nonce());
     sealed.resize(overhead + plain.size());
 
     unsigned char *head = reinterpret_cast<unsigned char *>(sealed.data());
