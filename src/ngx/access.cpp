@@ -42,10 +42,21 @@ Kind kind_of(ngx_http_request_t *r) {
 
 using Providers = std::vector<Provider *>;
 
+// The site's own error_page for 401 finds the reason in $oidc_error.
+bool site_answers(ngx_http_request_t *r) {
+    Context &context = ensure_context(r);
+    context.error = "login_required";
+    context.error_description = "sign in at login_url";
+    return is_taken_over(r, NGX_HTTP_UNAUTHORIZED);
+}
+
 // RFC 6750 section 3: a challenge without an error, for there was no token.
 ngx_int_t answer_program(ngx_http_request_t *r, const Provider &provider) {
     std::string url = login_url(provider, {});
     add_header(r, "WWW-Authenticate", "Bearer realm=\"" + std::string(view(provider.name)) + "\"");
+    if (site_answers(r)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
     std::string body = "{\"error\":\"login_required\",\"error_description\":\"sign in at login_url\",\"login_url\":\"" +
                        oidc::json_escape(url) + "\"}";
     return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
@@ -60,6 +71,9 @@ std::string choice_url(const Providers &providers, const std::string &target) {
 }
 
 ngx_int_t answer_page(ngx_http_request_t *r, const Providers &providers, Kind kind) {
+    if (site_answers(r)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
     std::string url = choice_url(providers, kind == Kind::post ? "/" : return_target(r));
     std::string page = signin_needed_page({"Sign in", url}, kind == Kind::post, kind == Kind::framed);
     return send_answer(r,
@@ -105,31 +119,33 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
                     {}});
 }
 
-// The providers that auth_oidc of this location names for this request. NGX_DECLINED: off.
+ngx_int_t fail_configuration(ngx_http_request_t *r, std::string message) {
+    Failure failure;
+    failure.error = oidc::our_error("unknown_provider", std::move(message));
+    return fail(r, failure);
+}
+
+// The providers that auth_oidc of this location names for this request. NGX_OK: go on with them. NGX_DECLINED: off.
 ngx_int_t evaluate_providers(ngx_http_request_t *r, const LocationConf &location, Providers &providers) {
-    std::string names;
+    std::vector<std::string> names;
     for (ngx_uint_t i = 0; i < location.auth_oidc->nelts; i++) {
-        names += evaluate(r, &static_cast<ngx_http_complex_value_t *>(location.auth_oidc->elts)[i]) + " ";
+        auto &value = static_cast<ngx_http_complex_value_t *>(location.auth_oidc->elts)[i];
+        std::vector<std::string> words = oidc::split_words(evaluate(r, &value));
+        if (words.empty()) {
+            return fail_configuration(r, "the variable in \"auth_oidc\" is empty: only \"off\" opens");
+        }
+        names.insert(names.end(), words.begin(), words.end());
     }
-    std::vector<std::string> words = oidc::split_words(names);
-    if (words.size() == 1 && words[0] == "off") {
+    if (names.size() == 1 && names[0] == "off") {
         return NGX_DECLINED;
     }
-    for (const std::string &word : words) {
-        Provider *provider = main_conf(r)->find(word);
+    for (const std::string &name : names) {
+        Provider *provider = main_conf(r)->find(name);
         if (provider == nullptr) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "auth_oidc: \"auth_oidc\" names \"%s\", and there is no oidc_provider "
-                          "of that name",
-                          oidc::log_safe(word).c_str());
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return fail_configuration(
+                r, "\"auth_oidc\" names \"" + oidc::log_safe(name) + "\", and there is no oidc_provider of that name");
         }
         providers.push_back(provider);
-    }
-    if (providers.empty()) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "auth_oidc: the variable in \"auth_oidc\" is empty: only \"off\" opens");
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     return NGX_OK;
 }

@@ -156,6 +156,14 @@ ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer) {
     return finish(r, send_body(r, answer.body));
 }
 
+bool is_taken_over(ngx_http_request_t *r, ngx_uint_t status) {
+    if (!has_error_page(r, status)) {
+        return false;
+    }
+    drop_challenge(r);
+    return true;
+}
+
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     Context &context = ensure_context(r);
     std::string problem = oidc::base64url_encode(oidc::random_bytes(6));
@@ -167,8 +175,7 @@ ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     if (failure.retry_after != 0) {
         add_header(r, "Retry-After", std::to_string(failure.retry_after));
     }
-    if (has_error_page(r, status)) {
-        drop_challenge(r);
+    if (is_taken_over(r, status)) {
         return static_cast<ngx_int_t>(status);
     }
     StatusWords words = explain(status);

@@ -315,7 +315,7 @@ ngx_int_t serve_callback(ngx_http_request_t *r, Context &context) {
     if (context.exchange) {
         return go_on(r, context, *context.exchange);
     }
-    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+    if (r->method != NGX_HTTP_GET) {  // HEAD neither: it would use up the code for an answer without a page
         return refuse_method(r, "GET");
     }
     auto callback = oidc::read_callback(view(context.query));

@@ -1,5 +1,6 @@
 #include "endpoints.hpp"
 
+#include "../oidc/http.hpp"
 #include "module.hpp"
 #include "signin.hpp"
 
@@ -86,8 +87,32 @@ std::string safe_target(std::string_view value, std::string_view fallback) {
 
 ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed) {
     add_header(r, "Allow", allowed);
-    return NGX_HTTP_NOT_ALLOWED;
+    Failure failure;
+    failure.error = oidc::browser_error(
+        "method", "the method " + oidc::log_safe(view(r->method_name)) + " is not one of " + std::string(allowed),
+        NGX_HTTP_NOT_ALLOWED);
+    failure.action = "request";
+    return fail(r, failure);
 }
+
+namespace {
+
+// return_to, or what a third party wants opened (C 4): a URL of this origin, or a path. Anything else is the front
+// page.
+std::string wanted_target(ngx_http_request_t *r, const oidc::Parameters &query) {
+    if (const std::string *path = oidc::find_parameter(query, "return_to")) {
+        return safe_target(*path, "/");
+    }
+    const std::string *link = oidc::find_parameter(query, "target_link_uri");
+    auto url = link ? oidc::http::parse_url(*link) : std::nullopt;
+    if (!url) {
+        return safe_target(link ? *link : "/", "/");
+    }
+    auto origin = base_url(r, nullptr);
+    return origin && *origin == url->origin() ? safe_target(url->target, "/") : "/";
+}
+
+}  // namespace
 
 ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
     if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
@@ -103,8 +128,7 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
                         0,
                         {}});
     }
-    const std::string *wanted = oidc::find_parameter(*query, "return_to");
-    std::string target = safe_target(wanted ? *wanted : "/", "/");
+    std::string target = wanted_target(r, *query);
     Provider *provider = chosen_provider(*context.endpoint, *query);
     if (provider == nullptr) {
         bool named = oidc::find_parameter(*query, "provider") || oidc::find_parameter(*query, "iss");

@@ -94,6 +94,9 @@ struct Answer {
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
 void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed = false);
 
+// Whether the site's own error_page answers a status in place of our page: the handler then returns the status.
+bool is_taken_over(ngx_http_request_t *r, ngx_uint_t status);
+
 // One log line at the level of whose fault it is, then the page (or the site's error_page): status 400, 502 or 500 by
 // fault, or the error's own.
 struct Failure {
