@@ -40,6 +40,7 @@ struct Sealers {
 struct Provider {
     ngx_str_t name{};
     Where where;
+    std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
     ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
@@ -67,6 +68,15 @@ struct Provider {
     std::unique_ptr<Sealers> sealers;
     ngx_uint_t exchanges = 0;  // of this worker, at this moment
 
+    // The line of a directive, or of the block where it is not there.
+    Where line_of(std::string_view directive) const {
+        for (const auto &line : lines) {
+            if (line.first == directive) {
+                return line.second;
+            }
+        }
+        return where;
+    }
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 

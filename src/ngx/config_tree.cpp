@@ -196,8 +196,14 @@ void keep_what_is_used(ngx_conf_t *cf, Provider &provider) {
 
 ngx_int_t complete(ngx_conf_t *cf) {
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
+    auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
     if (main->providers.empty()) {
-        return NGX_OK;
+        // A variable in auth_oidc that names nobody is refused at run time: that takes the handlers.
+        bool used = std::any_of(servers, servers + core->servers.nelts, [](ngx_http_core_srv_conf_t *server) {
+            return static_cast<ServerConf *>(server->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index])->any_provider;
+        });
+        return used ? install_handlers(cf) : NGX_OK;
     }
     main->state = std::make_unique<SharedState>(cf);
     for (Provider *provider : main->providers) {
@@ -206,8 +212,6 @@ ngx_int_t complete(ngx_conf_t *cf) {
         }
         keep_what_is_used(cf, *provider);
     }
-    auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-    auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
     for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
         auto &server = *static_cast<ServerConf *>(servers[i]->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index]);
         if (make_endpoints(cf, server, *main) != NGX_CONF_OK) {

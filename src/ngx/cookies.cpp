@@ -6,11 +6,7 @@ namespace auth_oidc {
 namespace {
 
 bool is_ours(std::string_view name, const MainConf &main) {
-    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
-    if (oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie) {
-        return true;
-    }
-    return std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
+    return is_reserved_cookie(name) || std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
 }
 
 std::string_view trim_left(std::string_view text) {
@@ -161,6 +157,11 @@ std::string attributes(bool secure, int64_t max_age) {
 }
 
 }  // namespace
+
+bool is_reserved_cookie(std::string_view name) {
+    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
+    return oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie;
+}
 
 void RequestCookies::add(const Cookie &cookie) {
     if (size_ < inline_size) {
