@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t max_idle_handles = 16;
 // glibc's resolver tries for 5 s, twice, with up to three servers.
-constexpr ngx_msec_t lookup_gives_up = 30 * 1000;
+constexpr ngx_msec_t lookup_gives_up = ngx_msec_t{30} * 1000;
 constexpr size_t max_lookups_per_host = 8;
 
 Running *owner_of(CURL *easy) {
@@ -114,6 +114,7 @@ bool FetchLoop::too_many_lookups(const std::string &host) {
 }
 
 // CURLMOPT_SOCKETFUNCTION. It never returns an error: that would abort every transfer of the worker.
+// NOLINTNEXTLINE(readability-function-size): libcurl's signature
 int FetchLoop::on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known) noexcept {
     auto *loop = static_cast<FetchLoop *>(data);
     auto *connection = static_cast<ngx_connection_t *>(known);
