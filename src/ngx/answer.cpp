@@ -63,6 +63,16 @@ StatusWords explain(ngx_uint_t status) {
     }
 }
 
+// Short, and easily read out over a telephone.
+std::string hex(std::string_view bytes) {
+    std::string text;
+    for (unsigned char byte : bytes) {
+        text += "0123456789abcdef"[byte >> 4];
+        text += "0123456789abcdef"[byte & 15];
+    }
+    return text;
+}
+
 bool has_error_page(ngx_http_request_t *r, ngx_uint_t status) {
     auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
     if (r->error_page || core->error_pages == nullptr) {
@@ -166,7 +176,7 @@ bool is_taken_over(ngx_http_request_t *r, ngx_uint_t status) {
 
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     Context &context = ensure_context(r);
-    std::string problem = oidc::base64url_encode(oidc::random_bytes(6));
+    std::string problem = hex(oidc::random_bytes(4));
     context.status = failure.error.status == NGX_HTTP_FORBIDDEN ? "refused" : "error";
     context.error = failure.error.rule;
     context.error_description = failure.error.text;

@@ -21,6 +21,8 @@ ngx_conf_enum_t pkce_words[] = {{ngx_string("on"), static_cast<ngx_uint_t>(oidc:
                                 {ngx_string("off"), static_cast<ngx_uint_t>(oidc::Pkce::off)},
                                 {ngx_null_string, 0}};
 
+ngx_conf_enum_t response_mode_words[] = {{ngx_string("query"), 0}, {ngx_string("form_post"), 1}, {ngx_null_string, 0}};
+
 ngx_conf_enum_t client_auth_words[] = {
     {ngx_string("client_secret_basic"), static_cast<ngx_uint_t>(oidc::ClientAuth::basic)},
     {ngx_string("client_secret_post"), static_cast<ngx_uint_t>(oidc::ClientAuth::post)},
@@ -87,6 +89,7 @@ ngx_command_t commands[] = {
     PROVIDER_MSEC(connect_timeout),
     PROVIDER_MSEC(read_timeout),
     PROVIDER("pkce", set_word, pkce, pkce_words),
+    PROVIDER("response_mode", set_word, response_mode, response_mode_words),
     PROVIDER("client_auth_method", set_word, client_auth_method, client_auth_words),
     PROVIDER("extra_auth_args", set_arguments, extra_auth_args, nullptr),
     {ngx_string("scope"), provider_context | NGX_CONF_1MORE, set_scope, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},

@@ -51,6 +51,7 @@ struct Provider {
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
     ngx_flag_t ssl_verify = NGX_CONF_UNSET;
+    ngx_uint_t response_mode = NGX_CONF_UNSET_UINT;
     ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
     time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
@@ -77,6 +78,8 @@ struct Provider {
         }
         return where;
     }
+    // The provider answers with a cross-site POST: what it must carry is SameSite=None.
+    bool posts_back() const { return response_mode == 1; }
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 

@@ -148,12 +148,12 @@ void forget_empty_lines(ngx_http_request_t *r) {
 }
 #endif
 
-std::string attributes(bool secure, int64_t max_age) {
+std::string attributes(bool secure, int64_t max_age, const char *same_site = "Lax") {
     std::string text = "; Path=/";
     if (max_age >= 0) {
         text += "; Max-Age=" + std::to_string(max_age);
     }
-    return text + (secure ? "; Secure" : "") + "; HttpOnly; SameSite=Lax";
+    return text + (secure ? "; Secure" : "") + "; HttpOnly; SameSite=" + same_site;
 }
 
 }  // namespace
@@ -224,6 +224,12 @@ std::string own_cookie_name(std::string_view name, bool secure) {
 void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age) {
     add_header(r, "Set-Cookie",
                own_cookie_name(cookie.name, secure) + "=" + std::string(cookie.value) + attributes(secure, max_age));
+}
+
+void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age) {
+    add_header(
+        r, "Set-Cookie",
+        own_cookie_name(cookie.name, secure) + "=" + std::string(cookie.value) + attributes(true, max_age, "None"));
 }
 
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure) {

@@ -43,6 +43,10 @@ std::string own_cookie_name(std::string_view name, bool secure);
 // max_age in seconds; 0 deletes.
 void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age);
 
+// The same for a cookie that a cross-site POST has to carry: SameSite=None, and so Secure also where only a loopback
+// name is.
+void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age);
+
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure);
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure);
 

@@ -1,6 +1,7 @@
 #include "fetch_loop.hpp"
 
 #include <fcntl.h>
+#include <openssl/err.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -92,6 +93,7 @@ bool FetchLoop::add(CURL *easy, Running *transfer) {
 void FetchLoop::remove(CURL *easy, Running *transfer) {
     transfers_.erase(transfer);
     curl_multi_remove_handle(multi_.get(), easy);
+    ERR_clear_error();
 }
 
 void FetchLoop::fail_all(std::string_view reason) {
@@ -194,6 +196,8 @@ void FetchLoop::on_ready(ngx_event_t *event) {
 void FetchLoop::drive(curl_socket_t fd, int ready) {
     int count = 0;
     curl_multi_socket_action(multi_.get(), fd, ready, &count);
+    // What libcurl leaves in OpenSSL's queue of errors, nginx would take for its own and log as an alert.
+    ERR_clear_error();
     while (CURLMsg *message = curl_multi_info_read(multi_.get(), &count)) {
         CURL *easy = message->easy_handle;
         CURLcode result = message->data.result;  // `message` does not outlive the removal

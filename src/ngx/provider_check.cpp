@@ -55,6 +55,13 @@ char *check_paths(ngx_conf_t *cf, const Provider &provider) {
         view(provider.redirect_uri).find('?') != std::string_view::npos) {
         return refuse(cf, provider, "\"redirect_uri\" has a query, write it without one", "redirect_uri");
     }
+    auto absolute = oidc::http::parse_url(view(provider.redirect_uri));
+    if (provider.posts_back() && absolute && absolute->scheme == "http" &&
+        !oidc::http::is_loopback_host(absolute->host)) {
+        return refuse(cf, provider,
+                      "\"response_mode form_post\" needs https or a loopback name, and \"redirect_uri\" has neither",
+                      "response_mode");
+    }
     return static_cast<char *>(NGX_CONF_OK);
 }
 

@@ -43,6 +43,7 @@ void merge_defaults(Provider &provider) {
     ngx_conf_init_value(provider.insecure_http, 0);
     ngx_conf_init_value(provider.ssl_verify, 1);
     ngx_conf_init_uint_value(provider.pkce, static_cast<ngx_uint_t>(oidc::Pkce::automatic));
+    ngx_conf_init_uint_value(provider.response_mode, 0);
     ngx_conf_init_uint_value(provider.client_auth_method, static_cast<ngx_uint_t>(oidc::ClientAuth::automatic));
     ngx_conf_init_value(provider.session_timeout, 8 * 3600);
     ngx_conf_init_value(provider.session_max_age, 0);
@@ -80,6 +81,7 @@ void fill_client(Provider &provider) {
     client.post_logout_uri = text(provider.post_logout_uri);
     client.logout_token_hint = provider.logout_token_hint;
     client.userinfo = provider.userinfo;
+    client.response_mode = provider.posts_back() ? "form_post" : "";
     client.insecure_http = provider.insecure_http;
     client.pkce = static_cast<oidc::Pkce>(provider.pkce);
     client.auth = static_cast<oidc::ClientAuth>(provider.client_auth_method);

@@ -50,7 +50,9 @@ struct Context {
     Provider *login_provider = nullptr;  // the one that $oidc_login_url is about
 
     const Endpoint *endpoint = nullptr;
-    ngx_str_t query{};                   // what the callback came with; taken out of sight of the logs
+    ngx_str_t query{};  // what the callback came with; taken out of sight of the logs
+    std::string form;   // or the form that the callback was posted with
+    bool posted = false;
     std::shared_ptr<Exchange> exchange;  // a callback that is being worked on
     std::shared_ptr<Body> body;          // a request body that is being read
 

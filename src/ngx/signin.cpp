@@ -34,6 +34,12 @@ std::optional<oidc::Ticket> unseal_ticket(Provider &provider, const Cookie &cook
     return ticket;
 }
 
+// A form_post answer comes as a cross-site POST: on plain http no browser would bring the ticket along.
+bool can_post_back(std::string_view origin) {
+    auto url = oidc::http::parse_url(origin);
+    return is_secure(origin) || (url && oidc::http::is_loopback_host(url->host));
+}
+
 struct LiveTicket {
     Cookie cookie;
     int64_t created;
@@ -59,7 +65,7 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
         if (ticket) {
             live.push_back({cookie, ticket->created});
         } else {
-            set_own_cookie(r, {without_host_prefix(cookie.name), {}}, secure, 0);
+            delete_ticket(r, without_host_prefix(cookie.name), secure);
         }
     }
     std::sort(live.begin(), live.end(), [](const LiveTicket &a, const LiveTicket &b) { return a.created < b.created; });
@@ -104,9 +110,10 @@ bool store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, c
             break;
         }
         used -= bytes_of(live[oldest].cookie);
-        set_own_cookie(r, {without_host_prefix(live[oldest].cookie.name), {}}, secure, 0);
+        delete_ticket(r, without_host_prefix(live[oldest].cookie.name), secure);
     }
-    set_own_cookie(r, {name, sealed}, secure, provider.login_timeout);
+    auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
+    set(r, {name, sealed}, secure, provider.login_timeout);
     return true;
 }
 
@@ -156,6 +163,11 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     if (!origin) {
         return fail(r, {&provider, origin.error(), {}, "login", 0, {}});
     }
+    if (provider.posts_back() && !can_post_back(*origin)) {
+        auto error = oidc::our_error("form_post_http",
+                                     "\"response_mode form_post\" needs https or a loopback name, found " + *origin);
+        return fail(r, {&provider, error, {}, "login", 0, {}});
+    }
     auto data = provider.keyring->current();
     if (!data) {
         return wait_for_data(r, context, provider);
@@ -185,6 +197,12 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
 }
 
 }  // namespace
+
+void delete_ticket(ngx_http_request_t *r, std::string_view name, bool secure) {
+    const std::vector<Provider *> &providers = main_conf(r)->providers;
+    bool cross_site = std::any_of(providers.begin(), providers.end(), [](Provider *one) { return one->posts_back(); });
+    (cross_site ? set_cross_site_cookie : set_own_cookie)(r, {name, {}}, secure, 0);
+}
 
 std::string login_url(const Provider &provider, std::string_view return_to) {
     std::string url = std::string(view(provider.login_uri)) + "?provider=" + oidc::percent_encode(view(provider.name));
@@ -226,7 +244,8 @@ void count_callback(ngx_http_request_t *r, Context &context, Provider &provider,
         text += std::to_string(time) + " ";
     }
     std::string sealed = provider.sealers->guard.seal(text, loop_cookie, ngx_time());
-    set_own_cookie(r, {loop_cookie, sealed}, secure, loop_window);
+    auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
+    set(r, {loop_cookie, sealed}, secure, loop_window);
 }
 
 std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context,

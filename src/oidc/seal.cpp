@@ -2,6 +2,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
@@ -140,6 +141,7 @@ long SealKey::open_into(std::string_view sealed, std::string_view associated, un
         EVP_DecryptFinal_ex(context, out + text.size(), &size)) {
         return static_cast<long>(text.size());
     }
+    ERR_clear_error();                  // the queue belongs to the whole process
     OPENSSL_cleanse(out, text.size());  // GCM decrypts before it verifies: nobody may see that
     return -1;
 }
