@@ -59,10 +59,10 @@ struct Provider {
 
     // What the above comes to.
     oidc::Client client;
-    std::string binding;  // client.binding()
-    std::string cookie;   // the session cookie's name
-    std::string callback_path;
-    std::vector<std::string> secrets;  // cookie_secret as written; none: the shared key
+    std::string binding;                         // client.binding()
+    std::string cookie;                          // the session cookie's name
+    std::string callback_path, signed_out_path;  // of redirect_uri and post_logout_uri
+    std::vector<std::string> secrets;            // cookie_secret as written; none: the shared key
     FetchOptions fetch;
     Store *store = nullptr;
     std::unique_ptr<Keyring> keyring;

@@ -151,8 +151,11 @@ ngx_int_t on_post_read(ngx_http_request_t *r) {
 ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
     Context *context = get_context(r);
     const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
-    if (endpoint == nullptr || r->internal) {
+    if (r != r->main || r->internal) {
         return NGX_DECLINED;
+    }
+    if (endpoint == nullptr) {
+        return check_signed_out(r);
     }
     context = &ensure_context(r);
     context->endpoint = endpoint;

@@ -15,4 +15,8 @@ ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed);
 // A value as path of this site to return to: `fallback` when it is none.
 std::string safe_target(std::string_view value, std::string_view fallback);
 
+// The browser comes back from a sign-out at the provider: the state is compared, which changes nothing but a log line,
+// and return_to is followed. NGX_DECLINED: the site's own page goes on.
+ngx_int_t check_signed_out(ngx_http_request_t *r);
+
 }  // namespace auth_oidc

@@ -95,6 +95,8 @@ void fill_client(Provider &provider) {
     provider.cookie = text(provider.cookie_name);
     auto url = oidc::http::parse_url(client.redirect_uri);
     provider.callback_path = url ? url->path() : client.redirect_uri;
+    url = oidc::http::parse_url(client.post_logout_uri);
+    provider.signed_out_path = url ? url->path() : client.post_logout_uri;
 }
 
 void fill_fetch(Provider &provider) {
