@@ -247,7 +247,15 @@ is $browser->fresh->begin('/oidc_login?iss=https%3A%2F%2Fevil.example')->status,
 is $browser->fresh->begin("/oidc_login?provider=$_")->status, 400, "provider=$_: 400" for 'nobody', '', '%00';
 is $browser->fresh->begin('/oidc_login?provider=my_idp&provider=plain')->status, 400, 'a parameter twice: 400';
 ok !exists $browser->fresh->begin('/oidc_login?provider=my_idp&prompt=none&scope=x&login_hint=me')->query->{$_}, "$_ is not passed on" for qw(prompt login_hint);
-for my $method (qw(POST PUT DELETE)) {
+{
+    my %form = (headers => { 'Content-Type' => 'application/x-www-form-urlencoded' });
+    my $posted = $browser->fresh->request('POST', '/oidc_login', %form, body => 'iss=' . escape($op->issuer) . '&login_hint=me');
+    like $posted->location, $authorize, 'third-party-initiated login: by POST';
+    is $posted->query->{login_hint}, 'me', 'with its hint';
+    is $browser->fresh->request('POST', '/oidc_login', %form, body => 'iss=https%3A%2F%2Fevil.example')->status, 400, 'by POST with an unknown iss';
+    is $browser->fresh->request('POST', '/oidc_login', body => '{}', headers => { 'Content-Type' => 'application/json' })->status, 415, 'no form';
+}
+for my $method (qw(PUT DELETE)) {
     my $answer = $browser->fresh->request($method, '/oidc_login');
     is $answer->status, 405, "$method to login_uri: 405";
     like $answer->header('Cache-Control') // '', qr/no-store/, "$method to login_uri: our headers";

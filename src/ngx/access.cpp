@@ -202,7 +202,9 @@ ngx_int_t on_preaccess(ngx_http_request_t *r) {
     return NGX_DECLINED;
 }
 
-ngx_int_t on_access(ngx_http_request_t *r) {
+namespace {
+
+ngx_int_t authenticate(ngx_http_request_t *r) {
     LocationConf *location = location_conf(r);
     if (location->auth_oidc == nullptr || location->auth_oidc->nelts == 0) {
         return NGX_DECLINED;
@@ -213,6 +215,17 @@ ngx_int_t on_access(ngx_http_request_t *r) {
     Providers providers;
     ngx_int_t named = evaluate_providers(r, *location, providers);
     return named == NGX_OK ? decide(r, providers) : named;
+}
+
+}  // namespace
+
+ngx_int_t on_access(ngx_http_request_t *r) {
+    ngx_int_t answer = authenticate(r);
+    if (answer != NGX_OK && answer != NGX_DECLINED) {
+        return answer;
+    }
+    ngx_int_t required = location_conf(r)->require_values ? check_values_required(r) : static_cast<ngx_int_t>(NGX_OK);
+    return required == NGX_OK ? answer : required;
 }
 
 }  // namespace auth_oidc

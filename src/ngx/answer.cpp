@@ -97,6 +97,9 @@ void log_failure(ngx_http_request_t *r, const Failure &failure, std::string_view
 }
 
 ngx_int_t send_body(ngx_http_request_t *r, const std::string &body) {
+    if (body.empty()) {
+        return ngx_http_send_special(r, NGX_HTTP_LAST);  // nginx takes an empty buffer of memory for a mistake
+    }
     ngx_buf_t *buffer = ngx_create_temp_buf(r->pool, body.size());
     if (buffer == nullptr) {
         return NGX_ERROR;
@@ -123,11 +126,13 @@ ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status) {
 
 }  // namespace
 
-void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed) {
+void set_own_headers(ngx_http_request_t *r, const Answer &answer) {
     add_header(r, "Cache-Control", "no-store");
     add_header(r, "X-Content-Type-Options", "nosniff");
     add_header(r, "Referrer-Policy", "no-referrer");
-    add_header(r, "Content-Security-Policy", page_policy(form_targets, framed));
+    std::string policy = answer.ancestors.empty() ? page_policy(answer.form_targets, answer.framed)
+                                                  : "default-src 'none'; frame-ancestors " + answer.ancestors;
+    add_header(r, "Content-Security-Policy", policy);
 }
 
 ngx_int_t send_redirect(ngx_http_request_t *r, std::string_view url) {
@@ -136,7 +141,7 @@ ngx_int_t send_redirect(ngx_http_request_t *r, std::string_view url) {
         return finish(r, discarded);
     }
     drop_challenge(r);
-    set_own_headers(r, {});
+    set_own_headers(r, Answer());
     ngx_http_clear_location(r);
     add_header(r, "Location", url);
     r->headers_out.status = NGX_HTTP_MOVED_TEMPORARILY;
@@ -154,7 +159,7 @@ ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer) {
         return finish(r, discarded);
     }
     drop_challenge(r);
-    set_own_headers(r, answer.form_targets, answer.framed);
+    set_own_headers(r, answer);
     r->headers_out.status = answer.status;
     r->headers_out.content_type = copy(r->pool, answer.type);
     r->headers_out.content_type_len = r->headers_out.content_type.len;

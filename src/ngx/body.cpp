@@ -106,8 +106,15 @@ ngx_int_t read_form(ngx_http_request_t *r, Context &context, std::string &text) 
     if (!context.body->done) {
         return NGX_AGAIN;
     }
-    text = std::move(context.body->text);
+    text = context.body->text;  // a copy: after another wait it is asked for again
     return context.body->failed;
+}
+
+ngx_int_t refuse_form(ngx_http_request_t *r, ngx_int_t status) {
+    Failure failure;
+    failure.error = oidc::browser_error("form", "the body is no form of at most 64 KB", static_cast<int>(status));
+    failure.action = "request";
+    return fail(r, failure);
 }
 
 }  // namespace auth_oidc

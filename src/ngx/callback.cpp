@@ -328,7 +328,7 @@ ngx_int_t serve_callback(ngx_http_request_t *r, Context &context) {
     if (r->method == NGX_HTTP_POST && posts) {
         ngx_int_t read = context.posted ? NGX_OK : read_form(r, context, context.form);
         if (read != NGX_OK) {
-            return read;
+            return read == NGX_AGAIN ? NGX_AGAIN : refuse_form(r, read);
         }
         context.posted = true;               // a wait for another click comes by here once more
     } else if (r->method != NGX_HTTP_GET) {  // HEAD neither: it would use up the code for an answer without a page

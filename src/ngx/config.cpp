@@ -4,6 +4,7 @@
 
 #include "../oidc/http.hpp"
 #include "config_values.hpp"
+#include "module.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -54,6 +55,8 @@ ngx_command_t commands[] = {
     {ngx_string("keyval_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_keyval_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("auth_oidc"), anywhere | NGX_CONF_1MORE, set_auth_oidc, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_require"), anywhere | NGX_CONF_1MORE, set_require_values, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, require_values), nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, anonymous), nullptr},
     {ngx_string("auth_oidc_base_url"), anywhere | NGX_CONF_TAKE1, set_base_url, NGX_HTTP_LOC_CONF_OFFSET,
@@ -69,6 +72,9 @@ ngx_command_t commands[] = {
     PROVIDER_TEXT(logout_uri),
     PROVIDER_TEXT(post_logout_uri),
     PROVIDER_TEXT(login_uri),
+    PROVIDER_TEXT(frontchannel_logout_uri),
+    PROVIDER_TEXT(backchannel_logout_uri),
+    PROVIDER_FLAG(revoke_on_logout),
     PROVIDER_TEXT(display_name),
     PROVIDER_TEXT(session_store),
     PROVIDER_TEXT(ssl_trusted_certificate),
@@ -95,6 +101,8 @@ ngx_command_t commands[] = {
     {ngx_string("scope"), provider_context | NGX_CONF_1MORE, set_scope, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, noting<set_words>,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, id_token_signing_algs), nullptr},
+    {ngx_string("login_args"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, login_args), nullptr},
     {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, acr_values), nullptr},
     {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 0,

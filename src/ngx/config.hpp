@@ -51,6 +51,9 @@ struct Provider {
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
     ngx_flag_t ssl_verify = NGX_CONF_UNSET;
+    ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
+    ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
+    ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
     ngx_uint_t response_mode = NGX_CONF_UNSET_UINT;
     ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
@@ -67,7 +70,9 @@ struct Provider {
     Store *store = nullptr;
     std::unique_ptr<Keyring> keyring;
     std::unique_ptr<Sealers> sealers;
-    ngx_uint_t exchanges = 0;  // of this worker, at this moment
+    std::vector<std::string> passed_on;         // login_args
+    std::vector<std::unique_ptr<Fetch>> calls;  // of this worker, which nobody waits for
+    ngx_uint_t exchanges = 0;                   // of this worker, at this moment
 
     // The line of a directive, or of the block where it is not there.
     Where line_of(std::string_view directive) const {
@@ -83,7 +88,7 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout };
+enum class EndpointKind { callback, login, logout, frontchannel, backchannel };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -115,10 +120,17 @@ struct ServerConf {
     bool many_base_urls = false;  // some location has an auth_oidc_base_url of its own
 };
 
+// One auth_require: all of its values are there and not "0".
+struct ValueRule {
+    ngx_array_t *values;  // of ngx_http_complex_value_t
+    ngx_int_t status;
+};
+
 struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr;
+    ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.
     bool constant = true;

@@ -93,6 +93,9 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         here.anonymous = above.anonymous;
     }
     note_base_url(cf, here);
+    if (here.require_values == nullptr) {
+        here.require_values = above.require_values;
+    }
     if (here.base_url == nullptr) {
         here.base_url = above.base_url;
     }
@@ -132,6 +135,18 @@ char *check_endpoints(ngx_conf_t *cf, const ServerConf &server) {
     return static_cast<char *>(NGX_CONF_OK);
 }
 
+// Some providers register the path with a slash behind it, or without.
+std::string other_slash(std::string path) {
+    if (path.size() < 2) {
+        return {};
+    }
+    if (path.back() == '/') {
+        path.pop_back();
+        return path;
+    }
+    return path + "/";
+}
+
 char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
     if (server.any_provider) {
         for (Provider *provider : main.providers) {
@@ -142,6 +157,10 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         add_endpoint(server, provider->callback_path, EndpointKind::callback, provider);
         add_endpoint(server, std::string(view(provider->login_uri)), EndpointKind::login, provider);
         add_endpoint(server, std::string(view(provider->logout_uri)), EndpointKind::logout, provider);
+        add_endpoint(server, std::string(view(provider->backchannel_logout_uri)), EndpointKind::backchannel, provider);
+        std::string front(view(provider->frontchannel_logout_uri));
+        add_endpoint(server, front, EndpointKind::frontchannel, provider);
+        add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);
     }
     return check_endpoints(cf, server);
 }
@@ -190,7 +209,8 @@ void warn_nameless(ngx_conf_t *cf, const ServerConf &server, ngx_http_core_srv_c
 void keep_what_is_used(ngx_conf_t *cf, Provider &provider) {
     oidc::Keep &keep = provider.client.keep;
     keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint;
-    keep.access_token = uses_variable(cf, "oidc_access_token");
+    keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1;
+    keep.refresh_token = provider.revoke_on_logout == 1;
     keep.userinfo = uses_variable(cf, "oidc_userinfo");
 }
 

@@ -1,6 +1,7 @@
 #include "endpoints.hpp"
 
 #include "../oidc/http.hpp"
+#include "body.hpp"
 #include "module.hpp"
 #include "signin.hpp"
 
@@ -13,9 +14,9 @@ struct Row {
     bool secret_query;  // its query holds codes or tokens: no log may show it
 };
 constexpr Row rows[] = {
-    {EndpointKind::callback, serve_callback, true},
-    {EndpointKind::login, serve_login, false},
-    {EndpointKind::logout, serve_logout, false},
+    {EndpointKind::callback, serve_callback, true},       {EndpointKind::login, serve_login, false},
+    {EndpointKind::logout, serve_logout, false},          {EndpointKind::frontchannel, serve_frontchannel, true},
+    {EndpointKind::backchannel, serve_backchannel, true},
 };
 
 const Row &row_of(EndpointKind kind) {
@@ -112,13 +113,32 @@ std::string wanted_target(ngx_http_request_t *r, const oidc::Parameters &query) 
     return origin && *origin == url->origin() ? safe_target(url->target, "/") : "/";
 }
 
+// What login_args lets through; a third party's hint (C 4) always. Empty values are as good as none.
+oidc::Parameters passed_on(const Provider &provider, const oidc::Parameters &query) {
+    oidc::Parameters extra;
+    bool third_party = oidc::find_parameter(query, "iss") != nullptr;
+    for (const auto &[name, value] : query) {
+        bool allowed = oidc::contains(provider.passed_on, name) || (third_party && name == "login_hint");
+        if (allowed && !value.empty() && name != "provider" && name != "return_to" && name != "iss") {
+            extra.emplace_back(name, value);
+        }
+    }
+    return extra;
+}
+
 }  // namespace
 
 ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
-    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
-        return refuse_method(r, "GET, HEAD");
+    std::string form;
+    if (r->method == NGX_HTTP_POST) {
+        ngx_int_t read = read_form(r, context, form);
+        if (read != NGX_OK) {
+            return read == NGX_AGAIN ? NGX_AGAIN : refuse_form(r, read);
+        }
+    } else if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return refuse_method(r, "GET, HEAD, POST");
     }
-    auto query = oidc::form_decode(view(r->args));
+    auto query = oidc::form_decode(r->method == NGX_HTTP_POST ? std::string_view(form) : view(r->args));
     if (!query || oidc::find_duplicate(*query)) {
         return fail(r, {nullptr,
                         oidc::browser_error("login_query",
@@ -135,6 +155,7 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
         return named ? unknown_provider(r) : send_choice(r, context.endpoint->providers, target, NGX_HTTP_OK);
     }
     LoginWish wish;
+    wish.extra = passed_on(*provider, *query);
     wish.target = target;
     return start_login(r, context, *provider, wish);
 }

@@ -120,6 +120,9 @@ ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &o
     std::string id_token;
     if (const oidc::SessionView *session = load_session(r, context)) {
         id_token = std::string(session->field(oidc::Field::id_token));
+        if (provider.revoke_on_logout == 1) {
+            revoke_tokens(r, provider, *session);
+        }
     }
     StoreCall call;
     prepare_call(r, call, provider, context.session.cookie);

@@ -38,6 +38,8 @@ char *check_paths(ngx_conf_t *cf, const Provider &provider) {
         {"logout_uri", provider.logout_uri, false},
         {"post_logout_uri", provider.post_logout_uri, true},
         {"login_uri", provider.login_uri, false},
+        {"frontchannel_logout_uri", provider.frontchannel_logout_uri, false},
+        {"backchannel_logout_uri", provider.backchannel_logout_uri, false},
     };
     for (const auto &row : rows) {
         std::string value = text(row.value);

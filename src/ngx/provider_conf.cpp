@@ -40,6 +40,7 @@ void merge_defaults(Provider &provider) {
     or_default(provider.scope, "openid");
     ngx_conf_init_value(provider.logout_token_hint, 0);
     ngx_conf_init_value(provider.userinfo, 0);
+    ngx_conf_init_value(provider.revoke_on_logout, 0);
     ngx_conf_init_value(provider.insecure_http, 0);
     ngx_conf_init_value(provider.ssl_verify, 1);
     ngx_conf_init_uint_value(provider.pkce, static_cast<ngx_uint_t>(oidc::Pkce::automatic));
@@ -87,6 +88,7 @@ void fill_client(Provider &provider) {
     client.auth = static_cast<oidc::ClientAuth>(provider.client_auth_method);
     client.id_token_algs = words(provider.id_token_signing_algs);
     client.acr_values = words(provider.acr_values);
+    provider.passed_on = words(provider.login_args);
     client.clock_skew = provider.clock_skew;
     client.max_age = provider.max_age;
     client.session_timeout = provider.session_timeout;
