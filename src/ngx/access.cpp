@@ -150,10 +150,25 @@ ngx_int_t evaluate_providers(ngx_http_request_t *r, const LocationConf &location
     return NGX_OK;
 }
 
+// The idle life is written back only after a tenth of it: most requests write nothing.
+void note_use(ngx_http_request_t *r, Context &context) {
+    Provider &provider = *context.session.provider;
+    int64_t idle = ngx_time() - context.session.head.last_used;
+    if (provider.session_idle_timeout == 0 || location_conf(r)->touch != 1 ||
+        idle <= provider.session_idle_timeout / 10) {
+        return;
+    }
+    auto *call = pool_new<StoreCall>(r->pool);
+    prepare_call(r, *call, provider, context.session.cookie);
+    call->done = [](StoreCall *) {};  // whether it came through, the next request will see
+    call->store->ops->touch(call);
+}
+
 ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     Context &context = ensure_context(r);
     ngx_int_t found = find_session(r, context, providers);
     if (found == NGX_OK) {
+        note_use(r, context);
         context.status = "session";
         return NGX_OK;
     }

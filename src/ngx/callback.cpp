@@ -111,7 +111,7 @@ ngx_int_t go_to_target(ngx_http_request_t *r, Context &context, Exchange &exchan
 // The session that the browser brought is gone before the new one is named (session fixation).
 void drop_old_session(ngx_http_request_t *r, Context &context, Provider &provider) {
     for (const Cookie &cookie : cookies_of(r, context)) {
-        if (cookie.name == provider.cookie) {
+        if (is_session_cookie(r, provider, cookie.name)) {
             StoreCall call;
             prepare_call(r, call, provider, cookie.value);
             call.store->ops->erase(&call);

@@ -22,6 +22,9 @@ ngx_conf_enum_t pkce_words[] = {{ngx_string("on"), static_cast<ngx_uint_t>(oidc:
                                 {ngx_string("off"), static_cast<ngx_uint_t>(oidc::Pkce::off)},
                                 {ngx_null_string, 0}};
 
+ngx_conf_enum_t samesite_words[] = {
+    {ngx_string("Lax"), 0}, {ngx_string("Strict"), 1}, {ngx_string("None"), 2}, {ngx_null_string, 0}};
+
 ngx_conf_enum_t response_mode_words[] = {{ngx_string("query"), 0}, {ngx_string("form_post"), 1}, {ngx_null_string, 0}};
 
 ngx_conf_enum_t client_auth_words[] = {
@@ -57,6 +60,12 @@ ngx_command_t commands[] = {
     {ngx_string("auth_oidc"), anywhere | NGX_CONF_1MORE, set_auth_oidc, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("auth_require"), anywhere | NGX_CONF_1MORE, set_require_values, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, require_values), nullptr},
+    {ngx_string("auth_oidc_claim_set"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_claim_variable,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_oidc_remote_user"), anywhere | NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
+    {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, touch), nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, anonymous), nullptr},
     {ngx_string("auth_oidc_base_url"), anywhere | NGX_CONF_TAKE1, set_base_url, NGX_HTTP_LOC_CONF_OFFSET,
@@ -72,6 +81,14 @@ ngx_command_t commands[] = {
     PROVIDER_TEXT(logout_uri),
     PROVIDER_TEXT(post_logout_uri),
     PROVIDER_TEXT(login_uri),
+    PROVIDER_TEXT(session_uri),
+    PROVIDER_TEXT(cookie_domain),
+    PROVIDER_TEXT(cookie_path),
+    PROVIDER_FLAG(cookie_partitioned),
+    PROVIDER_FLAG(cookie_prefix),
+    PROVIDER_TIME(session_idle_timeout),
+    PROVIDER("cookie_samesite", set_word, cookie_samesite, samesite_words),
+    PROVIDER("cookie_lifetime", set_lifetime, cookie_lifetime, nullptr),
     PROVIDER_TEXT(frontchannel_logout_uri),
     PROVIDER_TEXT(backchannel_logout_uri),
     PROVIDER_FLAG(revoke_on_logout),

@@ -54,6 +54,11 @@ struct Provider {
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
     ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
     ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
+    ngx_str_t session_uri{}, cookie_domain{}, cookie_path{};
+    ngx_uint_t cookie_samesite = NGX_CONF_UNSET_UINT;
+    ngx_flag_t cookie_partitioned = NGX_CONF_UNSET, cookie_prefix = NGX_CONF_UNSET;
+    time_t cookie_lifetime = NGX_CONF_UNSET;  // 0: until the browser closes
+    time_t session_idle_timeout = NGX_CONF_UNSET;
     ngx_uint_t response_mode = NGX_CONF_UNSET_UINT;
     ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
@@ -88,7 +93,7 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout, frontchannel, backchannel };
+enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -101,6 +106,7 @@ struct MainConf {
     std::vector<Provider *> providers;
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
+    bool nested_claims = false;    // auth_oidc_claim_set looks into claims
     ngx_array_t *zones = nullptr;  // of ngx_str_t: what keyval_zone declared
 
     Provider *find(std::string_view name) const;
@@ -129,7 +135,8 @@ struct ValueRule {
 struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
-    ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr;
+    ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
+    ngx_flag_t touch = NGX_CONF_UNSET;
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.

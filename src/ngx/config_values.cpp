@@ -75,4 +75,13 @@ char *set_arguments(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
     return ngx_http_set_complex_value_slot(cf, cmd, conf);
 }
 
+char *set_lifetime(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    auto *field = reinterpret_cast<time_t *>(static_cast<char *>(conf) + cmd->offset);
+    if (view(arguments(cf)[1]) != "session" || *field != NGX_CONF_UNSET) {
+        return set_time(cf, cmd, conf);
+    }
+    *field = 0;
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
 }  // namespace auth_oidc

@@ -47,6 +47,8 @@ void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, in
 // name is.
 void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age);
 
+// With the prefix that `cookie_prefix on` asks for over https.
+std::string session_cookie_name(const Provider &provider, bool secure);
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure);
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure);
 

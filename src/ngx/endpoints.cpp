@@ -14,9 +14,9 @@ struct Row {
     bool secret_query;  // its query holds codes or tokens: no log may show it
 };
 constexpr Row rows[] = {
-    {EndpointKind::callback, serve_callback, true},       {EndpointKind::login, serve_login, false},
-    {EndpointKind::logout, serve_logout, false},          {EndpointKind::frontchannel, serve_frontchannel, true},
-    {EndpointKind::backchannel, serve_backchannel, true},
+    {EndpointKind::callback, serve_callback, true},         {EndpointKind::login, serve_login, false},
+    {EndpointKind::session, serve_session, false},          {EndpointKind::logout, serve_logout, false},
+    {EndpointKind::frontchannel, serve_frontchannel, true}, {EndpointKind::backchannel, serve_backchannel, true},
 };
 
 const Row &row_of(EndpointKind kind) {

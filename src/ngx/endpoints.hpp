@@ -8,6 +8,7 @@ namespace auth_oidc {
 // Each returns what the phase handler has to return; NGX_AGAIN: the phases will run again.
 ngx_int_t serve_callback(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_login(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_session(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_backchannel(ngx_http_request_t *r, Context &context);

@@ -38,6 +38,8 @@ char *check_paths(ngx_conf_t *cf, const Provider &provider) {
         {"logout_uri", provider.logout_uri, false},
         {"post_logout_uri", provider.post_logout_uri, true},
         {"login_uri", provider.login_uri, false},
+        {"session_uri", provider.session_uri, false},
+        {"cookie_path", provider.cookie_path, false},
         {"frontchannel_logout_uri", provider.frontchannel_logout_uri, false},
         {"backchannel_logout_uri", provider.backchannel_logout_uri, false},
     };
@@ -82,6 +84,30 @@ char *check_cookie_name(ngx_conf_t *cf, const Provider &provider) {
                           "\" in \"cookie_name\" belongs to another cookie of this module, "
                           "write another name",
                       "cookie_name");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
+// A registrable name with at most a leading dot, as browsers take it.
+bool is_cookie_domain(std::string_view domain) {
+    if (oidc::starts_with(domain, ".")) {
+        domain.remove_prefix(1);
+    }
+    return is_token(domain) && domain.find('.') != std::string_view::npos && domain.find('_') == std::string_view::npos;
+}
+
+char *check_cookie_attributes(ngx_conf_t *cf, const Provider &provider) {
+    if (provider.cookie_domain.len && !is_cookie_domain(view(provider.cookie_domain))) {
+        return refuse(
+            cf, provider,
+            "invalid value \"" + text(provider.cookie_domain) + "\" in \"cookie_domain\", write a domain: example.com",
+            "cookie_domain");
+    }
+    auto absolute = oidc::http::parse_url(view(provider.redirect_uri));
+    if (provider.cookie_samesite == 2 && absolute && absolute->scheme == "http") {
+        return refuse(cf, provider,
+                      "\"cookie_samesite None\" needs https, and \"redirect_uri\" is http: browsers drop such a cookie",
+                      "cookie_samesite");
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
@@ -150,6 +176,9 @@ char *check_required(ngx_conf_t *cf, const Provider &provider) {
 }
 
 char *check_values(ngx_conf_t *cf, const Provider &provider) {
+    if (char *status = check_cookie_attributes(cf, provider); status != NGX_CONF_OK) {
+        return status;
+    }
     for (const std::string &alg : words(provider.id_token_signing_algs)) {
         if (!oidc::is_known_signing_alg(alg)) {
             return refuse(cf, provider,

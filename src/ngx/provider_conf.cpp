@@ -40,6 +40,12 @@ void merge_defaults(Provider &provider) {
     or_default(provider.scope, "openid");
     ngx_conf_init_value(provider.logout_token_hint, 0);
     ngx_conf_init_value(provider.userinfo, 0);
+    ngx_conf_init_value(provider.cookie_partitioned, 0);
+    ngx_conf_init_value(provider.cookie_prefix, 0);
+    ngx_conf_init_value(provider.cookie_lifetime, 0);
+    ngx_conf_init_value(provider.session_idle_timeout, 0);
+    ngx_conf_init_uint_value(provider.cookie_samesite, 0);
+    or_default(provider.cookie_path, "/");
     ngx_conf_init_value(provider.revoke_on_logout, 0);
     ngx_conf_init_value(provider.insecure_http, 0);
     ngx_conf_init_value(provider.ssl_verify, 1);

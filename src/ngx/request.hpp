@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "../oidc/json.hpp"
 #include "../oidc/result.hpp"
 #include "../oidc/session.hpp"
 #include "alarm.hpp"
@@ -47,6 +48,7 @@ struct Context {
     bool collected = false;
 
     Lookup lookup;
+    oidc::Json claims;  // of the session, once somebody looks into them
     FoundSession session;
     Provider *login_provider = nullptr;  // the one that $oidc_login_url is about
 
