@@ -43,10 +43,21 @@ Kind kind_of(ngx_http_request_t *r) {
 
 using Providers = std::vector<Provider *>;
 
+// The site's own error_page for 401 finds the reason in $oidc_error.
+bool site_answers(ngx_http_request_t *r) {
+    Context &context = ensure_context(r);
+    context.error = "login_required";
+    context.error_description = "sign in at login_url";
+    return is_taken_over(r, NGX_HTTP_UNAUTHORIZED);
+}
+
 // RFC 6750 section 3: a challenge without an error, for there was no token.
 ngx_int_t answer_program(ngx_http_request_t *r, const Provider &provider) {
     std::string url = login_url(provider, {});
     add_header(r, "WWW-Authenticate", "Bearer realm=\"" + std::string(view(provider.name)) + "\"");
+    if (site_answers(r)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
     std::string body = "{\"error\":\"login_required\",\"error_description\":\"sign in at login_url\",\"login_url\":\"" +
                        oidc::json_escape(url) + "\"}";
     return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
@@ -61,6 +72,9 @@ std::string choice_url(const Providers &providers, const std::string &target) {
 }
 
 ngx_int_t answer_page(ngx_http_request_t *r, const Providers &providers, Kind kind) {
+    if (site_answers(r)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
     std::string url = choice_url(providers, kind == Kind::post ? "/" : return_target(r));
     std::string page = signin_needed_page({"Sign in", url}, kind == Kind::post, kind == Kind::framed);
     return send_answer(r,
@@ -106,39 +120,56 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
                     {}});
 }
 
-// The providers that auth_oidc of this location names for this request. NGX_DECLINED: off.
+ngx_int_t fail_configuration(ngx_http_request_t *r, std::string message) {
+    Failure failure;
+    failure.error = oidc::our_error("unknown_provider", std::move(message));
+    return fail(r, failure);
+}
+
+// The providers that auth_oidc of this location names for this request. NGX_OK: go on with them. NGX_DECLINED: off.
 ngx_int_t evaluate_providers(ngx_http_request_t *r, const LocationConf &location, Providers &providers) {
-    std::string names;
+    std::vector<std::string> names;
     for (ngx_uint_t i = 0; i < location.auth_oidc->nelts; i++) {
-        names += evaluate(r, &static_cast<ngx_http_complex_value_t *>(location.auth_oidc->elts)[i]) + " ";
+        auto &value = static_cast<ngx_http_complex_value_t *>(location.auth_oidc->elts)[i];
+        std::vector<std::string> words = oidc::split_words(evaluate(r, &value));
+        if (words.empty()) {
+            return fail_configuration(r, "the variable in \"auth_oidc\" is empty: only \"off\" opens");
+        }
+        names.insert(names.end(), words.begin(), words.end());
     }
-    std::vector<std::string> words = oidc::split_words(names);
-    if (words.size() == 1 && words[0] == "off") {
+    if (names.size() == 1 && names[0] == "off") {
         return NGX_DECLINED;
     }
-    for (const std::string &word : words) {
-        Provider *provider = main_conf(r)->find(word);
+    for (const std::string &name : names) {
+        Provider *provider = main_conf(r)->find(name);
         if (provider == nullptr) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "auth_oidc: \"auth_oidc\" names \"%s\", and there is no oidc_provider "
-                          "of that name",
-                          oidc::log_safe(word).c_str());
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return fail_configuration(
+                r, "\"auth_oidc\" names \"" + oidc::log_safe(name) + "\", and there is no oidc_provider of that name");
         }
         providers.push_back(provider);
     }
-    if (providers.empty()) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "auth_oidc: the variable in \"auth_oidc\" is empty: only \"off\" opens");
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
     return NGX_OK;
+}
+
+// The idle life is written back only after a tenth of it: most requests write nothing.
+void note_use(ngx_http_request_t *r, Context &context) {
+    Provider &provider = *context.session.provider;
+    int64_t idle = ngx_time() - context.session.head.last_used;
+    if (provider.session_idle_timeout == 0 || location_conf(r)->touch != 1 ||
+        idle <= provider.session_idle_timeout / 10) {
+        return;
+    }
+    auto *call = pool_new<StoreCall>(r->pool);
+    prepare_call(r, *call, provider, context.session.cookie);
+    call->done = [](StoreCall *) {};  // whether it came through, the next request will see
+    call->store->ops->touch(call);
 }
 
 ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     Context &context = ensure_context(r);
     ngx_int_t found = find_session(r, context, providers);
     if (found == NGX_OK) {
+        note_use(r, context);
         context.status = "session";
         return keep_fresh(r, context);
     }
@@ -187,7 +218,9 @@ ngx_int_t on_preaccess(ngx_http_request_t *r) {
     return NGX_DECLINED;
 }
 
-ngx_int_t on_access(ngx_http_request_t *r) {
+namespace {
+
+ngx_int_t authenticate(ngx_http_request_t *r) {
     LocationConf *location = location_conf(r);
     if (location->auth_oidc == nullptr || location->auth_oidc->nelts == 0) {
         return NGX_DECLINED;
@@ -198,6 +231,17 @@ ngx_int_t on_access(ngx_http_request_t *r) {
     Providers providers;
     ngx_int_t named = evaluate_providers(r, *location, providers);
     return named == NGX_OK ? decide(r, providers) : named;
+}
+
+}  // namespace
+
+ngx_int_t on_access(ngx_http_request_t *r) {
+    ngx_int_t answer = authenticate(r);
+    if (answer != NGX_OK && answer != NGX_DECLINED) {
+        return answer;
+    }
+    ngx_int_t required = location_conf(r)->require_values ? check_values_required(r) : static_cast<ngx_int_t>(NGX_OK);
+    return required == NGX_OK ? answer : required;
 }
 
 }  // namespace auth_oidc

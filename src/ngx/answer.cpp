@@ -63,6 +63,16 @@ StatusWords explain(ngx_uint_t status) {
     }
 }
 
+// Short, and easily read out over a telephone.
+std::string hex(std::string_view bytes) {
+    std::string text;
+    for (unsigned char byte : bytes) {
+        text += "0123456789abcdef"[byte >> 4];
+        text += "0123456789abcdef"[byte & 15];
+    }
+    return text;
+}
+
 bool has_error_page(ngx_http_request_t *r, ngx_uint_t status) {
     auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
     if (r->error_page || core->error_pages == nullptr) {
@@ -87,6 +97,9 @@ void log_failure(ngx_http_request_t *r, const Failure &failure, std::string_view
 }
 
 ngx_int_t send_body(ngx_http_request_t *r, const std::string &body) {
+    if (body.empty()) {
+        return ngx_http_send_special(r, NGX_HTTP_LAST);  // nginx takes an empty buffer of memory for a mistake
+    }
     ngx_buf_t *buffer = ngx_create_temp_buf(r->pool, body.size());
     if (buffer == nullptr) {
         return NGX_ERROR;
@@ -113,11 +126,13 @@ ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status) {
 
 }  // namespace
 
-void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed) {
+void set_own_headers(ngx_http_request_t *r, const Answer &answer) {
     add_header(r, "Cache-Control", "no-store");
     add_header(r, "X-Content-Type-Options", "nosniff");
     add_header(r, "Referrer-Policy", "no-referrer");
-    add_header(r, "Content-Security-Policy", page_policy(form_targets, framed));
+    std::string policy = answer.ancestors.empty() ? page_policy(answer.form_targets, answer.framed)
+                                                  : "default-src 'none'; frame-ancestors " + answer.ancestors;
+    add_header(r, "Content-Security-Policy", policy);
 }
 
 ngx_int_t send_redirect(ngx_http_request_t *r, std::string_view url) {
@@ -126,7 +141,7 @@ ngx_int_t send_redirect(ngx_http_request_t *r, std::string_view url) {
         return finish(r, discarded);
     }
     drop_challenge(r);
-    set_own_headers(r, {});
+    set_own_headers(r, Answer());
     ngx_http_clear_location(r);
     add_header(r, "Location", url);
     r->headers_out.status = NGX_HTTP_MOVED_TEMPORARILY;
@@ -144,7 +159,7 @@ ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer) {
         return finish(r, discarded);
     }
     drop_challenge(r);
-    set_own_headers(r, answer.form_targets, answer.framed);
+    set_own_headers(r, answer);
     r->headers_out.status = answer.status;
     r->headers_out.content_type = copy(r->pool, answer.type);
     r->headers_out.content_type_len = r->headers_out.content_type.len;
@@ -156,9 +171,17 @@ ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer) {
     return finish(r, send_body(r, answer.body));
 }
 
+bool is_taken_over(ngx_http_request_t *r, ngx_uint_t status) {
+    if (!has_error_page(r, status)) {
+        return false;
+    }
+    drop_challenge(r);
+    return true;
+}
+
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     Context &context = ensure_context(r);
-    std::string problem = oidc::base64url_encode(oidc::random_bytes(6));
+    std::string problem = hex(oidc::random_bytes(4));
     context.status = failure.error.status == NGX_HTTP_FORBIDDEN ? "refused" : "error";
     context.error = failure.error.rule;
     context.error_description = failure.error.text;
@@ -167,8 +190,7 @@ ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     if (failure.retry_after != 0) {
         add_header(r, "Retry-After", std::to_string(failure.retry_after));
     }
-    if (has_error_page(r, status)) {
-        drop_challenge(r);
+    if (is_taken_over(r, status)) {
         return static_cast<ngx_int_t>(status);
     }
     StatusWords words = explain(status);

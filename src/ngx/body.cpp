@@ -38,41 +38,47 @@ void take(ngx_http_request_t *r, Body &body) {
     }
 }
 
-void go_on(ngx_http_request_t *r, Body &body, ngx_int_t failed) {
-    if (body.failed == NGX_OK) {
-        body.failed = failed;
+// Reads until everything is there or nothing more has come. True: it is over, well or badly. nginx gives its buffer
+// back only when the next call finds it read, and no event tells of what already lies in the socket: so this goes on by
+// itself.
+bool pump(ngx_http_request_t *r, Body &body) {
+    for (;;) {
+        size_t before = body.text.size();
+        ngx_int_t got = ngx_http_read_unbuffered_request_body(r);
+        if (got >= NGX_HTTP_SPECIAL_RESPONSE || got == NGX_ERROR) {
+            body.failed = got == NGX_ERROR ? NGX_HTTP_BAD_REQUEST : got;
+            return true;
+        }
+        take(r, body);
+        if (!r->reading_body || body.failed != NGX_OK) {
+            return true;
+        }
+        if (body.text.size() == before) {
+            return false;
+        }
     }
-    body.done = true;
-    resume(r);
 }
 
 void on_more(ngx_http_request_t *r) {
     Body &body = *ensure_context(r).body;
     if (r->connection->read->timedout) {
         r->connection->timedout = 1;
-        go_on(r, body, NGX_HTTP_REQUEST_TIME_OUT);
+        body.failed = NGX_HTTP_REQUEST_TIME_OUT;
+    } else if (!pump(r, body)) {
         return;
     }
-    ngx_int_t got = ngx_http_read_unbuffered_request_body(r);
-    if (got >= NGX_HTTP_SPECIAL_RESPONSE || got == NGX_ERROR) {
-        go_on(r, body, got == NGX_ERROR ? NGX_HTTP_BAD_REQUEST : got);
-        return;
-    }
-    take(r, body);
-    if (!r->reading_body || body.failed != NGX_OK) {
-        go_on(r, body, NGX_OK);
-    }
+    body.done = true;
+    resume(r);
 }
 
 // Called by nginx with what had arrived already, possibly from inside ngx_http_read_client_request_body.
 void on_first(ngx_http_request_t *r) {
     Body &body = *ensure_context(r).body;
     take(r, body);
-    if (!r->reading_body || body.failed != NGX_OK) {
-        body.done = true;
-        return;
+    body.done = !r->reading_body || body.failed != NGX_OK || pump(r, body);
+    if (!body.done) {
+        r->read_event_handler = entry<&on_more>;
     }
-    r->read_event_handler = entry<&on_more>;
 }
 
 }  // namespace
@@ -100,8 +106,15 @@ ngx_int_t read_form(ngx_http_request_t *r, Context &context, std::string &text) 
     if (!context.body->done) {
         return NGX_AGAIN;
     }
-    text = std::move(context.body->text);
+    text = context.body->text;  // a copy: after another wait it is asked for again
     return context.body->failed;
+}
+
+ngx_int_t refuse_form(ngx_http_request_t *r, ngx_int_t status) {
+    Failure failure;
+    failure.error = oidc::browser_error("form", "the body is no form of at most 64 KB", static_cast<int>(status));
+    failure.action = "request";
+    return fail(r, failure);
 }
 
 }  // namespace auth_oidc

@@ -14,4 +14,7 @@ constexpr size_t max_body = 64 * 1024;
 // the status.
 ngx_int_t read_form(ngx_http_request_t *r, Context &context, std::string &text);
 
+// The page for a body that is none of these, with the status that read_form gave.
+ngx_int_t refuse_form(ngx_http_request_t *r, ngx_int_t status);
+
 }  // namespace auth_oidc

@@ -78,7 +78,7 @@ ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Erro
 // The end of a callback, however it came: the ticket is used up, and the loop guard counts.
 void close_ticket(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     bool secure = is_secure(exchange.origin);
-    set_own_cookie(r, {std::string(ticket_prefix) + exchange.callback.state, {}}, secure, 0);
+    delete_ticket(r, std::string(ticket_prefix) + exchange.callback.state, secure);
     count_callback(r, context, exchange.provider, secure);
 }
 
@@ -111,7 +111,7 @@ ngx_int_t go_to_target(ngx_http_request_t *r, Context &context, Exchange &exchan
 // The session that the browser brought is gone before the new one is named (session fixation).
 void drop_old_session(ngx_http_request_t *r, Context &context, Provider &provider) {
     for (const Cookie &cookie : cookies_of(r, context)) {
-        if (cookie.name == provider.cookie) {
+        if (is_session_cookie(r, provider, cookie.name)) {
             StoreCall call;
             prepare_call(r, call, provider, cookie.value);
             call.store->ops->erase(&call);
@@ -309,16 +309,32 @@ ngx_int_t open_exchange(ngx_http_request_t *r, Context &context, oidc::Callback 
     return go_on(r, context, *context.exchange);
 }
 
+bool posts_back(const Endpoint &endpoint) {
+    for (const Provider *provider : endpoint.providers) {
+        if (provider->posts_back()) {
+            return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 ngx_int_t serve_callback(ngx_http_request_t *r, Context &context) {
     if (context.exchange) {
         return go_on(r, context, *context.exchange);
     }
-    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
-        return refuse_method(r, "GET");
+    bool posts = posts_back(*context.endpoint);
+    if (r->method == NGX_HTTP_POST && posts) {
+        ngx_int_t read = context.posted ? NGX_OK : read_form(r, context, context.form);
+        if (read != NGX_OK) {
+            return read == NGX_AGAIN ? NGX_AGAIN : refuse_form(r, read);
+        }
+        context.posted = true;               // a wait for another click comes by here once more
+    } else if (r->method != NGX_HTTP_GET) {  // HEAD neither: it would use up the code for an answer without a page
+        return refuse_method(r, posts ? "GET, POST" : "GET");
     }
-    auto callback = oidc::read_callback(view(context.query));
+    auto callback = oidc::read_callback(context.posted ? std::string_view(context.form) : view(context.query));
     if (!callback) {
         return refuse(r, context, callback.error());
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "../oidc/http.hpp"
+#include "config_values.hpp"
+#include "module.hpp"
 #include "refresher.hpp"
 #include "store_zone.hpp"
 
@@ -12,7 +14,6 @@ namespace {
 char *set_auth_oidc(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_anonymous(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_scope(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -21,6 +22,11 @@ char *set_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_conf_enum_t pkce_words[] = {{ngx_string("on"), static_cast<ngx_uint_t>(oidc::Pkce::on)},
                                 {ngx_string("off"), static_cast<ngx_uint_t>(oidc::Pkce::off)},
                                 {ngx_null_string, 0}};
+
+ngx_conf_enum_t samesite_words[] = {
+    {ngx_string("Lax"), 0}, {ngx_string("Strict"), 1}, {ngx_string("None"), 2}, {ngx_null_string, 0}};
+
+ngx_conf_enum_t response_mode_words[] = {{ngx_string("query"), 0}, {ngx_string("form_post"), 1}, {ngx_null_string, 0}};
 
 ngx_conf_enum_t client_auth_words[] = {
     {ngx_string("client_secret_basic"), static_cast<ngx_uint_t>(oidc::ClientAuth::basic)},
@@ -34,16 +40,16 @@ ngx_conf_enum_t client_auth_words[] = {
 
 constexpr ngx_uint_t anywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
-// A directive of the provider block that one of nginx's own setters handles.
-#define PROVIDER(name, setter, member, post)                                                   \
-    {                                                                                          \
-        ngx_string(name), provider_context | NGX_CONF_TAKE1, setter, NGX_HTTP_LOC_CONF_OFFSET, \
-            offsetof(Provider, member), post                                                   \
+// A directive of the provider block with one value, which a setter handles as it is.
+#define PROVIDER(name, setter, member, post)                                                           \
+    {                                                                                                  \
+        ngx_string(name), provider_context | NGX_CONF_TAKE1, noting<setter>, NGX_HTTP_LOC_CONF_OFFSET, \
+            offsetof(Provider, member), post                                                           \
     }
-#define PROVIDER_TEXT(name) PROVIDER(#name, ngx_conf_set_str_slot, name, nullptr)
+#define PROVIDER_TEXT(name) PROVIDER(#name, set_text, name, nullptr)
 #define PROVIDER_FLAG(name) PROVIDER(#name, ngx_conf_set_flag_slot, name, nullptr)
-#define PROVIDER_TIME(name) PROVIDER(#name, ngx_conf_set_sec_slot, name, nullptr)
-#define PROVIDER_MSEC(name) PROVIDER(#name, ngx_conf_set_msec_slot, name, nullptr)
+#define PROVIDER_TIME(name) PROVIDER(#name, set_time, name, nullptr)
+#define PROVIDER_MSEC(name) PROVIDER(#name, set_msec, name, nullptr)
 
 }  // namespace
 
@@ -53,6 +59,14 @@ ngx_command_t commands[] = {
     {ngx_string("keyval_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_keyval_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("auth_oidc"), anywhere | NGX_CONF_1MORE, set_auth_oidc, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_require"), anywhere | NGX_CONF_1MORE, set_require_values, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, require_values), nullptr},
+    {ngx_string("auth_oidc_claim_set"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_claim_variable,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_oidc_remote_user"), anywhere | NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
+    {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, touch), nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, anonymous), nullptr},
     {ngx_string("auth_oidc_base_url"), anywhere | NGX_CONF_TAKE1, set_base_url, NGX_HTTP_LOC_CONF_OFFSET,
@@ -68,6 +82,17 @@ ngx_command_t commands[] = {
     PROVIDER_TEXT(logout_uri),
     PROVIDER_TEXT(post_logout_uri),
     PROVIDER_TEXT(login_uri),
+    PROVIDER_TEXT(session_uri),
+    PROVIDER_TEXT(cookie_domain),
+    PROVIDER_TEXT(cookie_path),
+    PROVIDER_FLAG(cookie_partitioned),
+    PROVIDER_FLAG(cookie_prefix),
+    PROVIDER_TIME(session_idle_timeout),
+    PROVIDER("cookie_samesite", set_word, cookie_samesite, samesite_words),
+    PROVIDER("cookie_lifetime", set_lifetime, cookie_lifetime, nullptr),
+    PROVIDER_TEXT(frontchannel_logout_uri),
+    PROVIDER_TEXT(backchannel_logout_uri),
+    PROVIDER_FLAG(revoke_on_logout),
     PROVIDER_TEXT(display_name),
     PROVIDER_TEXT(session_store),
     PROVIDER_TEXT(ssl_trusted_certificate),
@@ -88,21 +113,24 @@ ngx_command_t commands[] = {
     PROVIDER_TIME(login_timeout),
     PROVIDER_MSEC(connect_timeout),
     PROVIDER_MSEC(read_timeout),
-    PROVIDER("pkce", ngx_conf_set_enum_slot, pkce, pkce_words),
-    PROVIDER("client_auth_method", ngx_conf_set_enum_slot, client_auth_method, client_auth_words),
-    PROVIDER("extra_auth_args", ngx_http_set_complex_value_slot, extra_auth_args, nullptr),
+    PROVIDER("pkce", set_word, pkce, pkce_words),
+    PROVIDER("response_mode", set_word, response_mode, response_mode_words),
+    PROVIDER("client_auth_method", set_word, client_auth_method, client_auth_words),
+    PROVIDER("extra_auth_args", set_arguments, extra_auth_args, nullptr),
     {ngx_string("scope"), provider_context | NGX_CONF_1MORE, set_scope, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
-    {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
-     offsetof(Provider, id_token_signing_algs), nullptr},
-    {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+    {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, noting<set_words>,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, id_token_signing_algs), nullptr},
+    {ngx_string("login_args"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, login_args), nullptr},
+    {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, acr_values), nullptr},
     {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET,
      1, nullptr},
-    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, set_session_refresh, NGX_HTTP_LOC_CONF_OFFSET, 0,
-     nullptr},
-    {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, set_client_key, NGX_HTTP_LOC_CONF_OFFSET, 0,
+    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, set_session_refresh, NGX_HTTP_LOC_CONF_OFFSET,
+     0, nullptr},
+    {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, noting<set_client_key>, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     // nginx's own `include` is not allowed in a context that nginx does not know.
     {ngx_string("include"), provider_context | NGX_CONF_TAKE1, ngx_conf_include, 0, 0, nullptr},
@@ -216,92 +244,6 @@ char *set_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
     return ngx_http_set_complex_value_slot(cf, cmd, conf);
 }
 
-// Where another loaded module has a keyval_zone of its own, the directive is its business.
-ngx_command_t *foreign_keyval_zone(ngx_conf_t *cf, ngx_module_t **owner) {
-    for (ngx_uint_t i = 0; cf->cycle->modules[i] != nullptr; i++) {
-        ngx_module_t *module = cf->cycle->modules[i];
-        if (module->type != NGX_HTTP_MODULE || module == &ngx_http_auth_oidc_module || module->commands == nullptr) {
-            continue;
-        }
-        for (ngx_command_t *command = module->commands; command->name.len != 0; command++) {
-            if (view(command->name) == "keyval_zone") {
-                *owner = module;
-                return command;
-            }
-        }
-    }
-    return nullptr;
-}
-
-struct ZoneArguments {
-    ngx_str_t name{};
-    ssize_t size = 0;
-    bool sync = false;
-};
-
-// zone=name:size. The other arguments are those of NGINX Plus; a session's life is session_timeout's business.
-char *read_zone_arguments(ngx_conf_t *cf, ZoneArguments &out) {
-    ngx_str_t *words = arguments(cf);
-    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
-        std::string_view word = view(words[i]);
-        if (oidc::starts_with(word, "zone=")) {
-            size_t colon = word.find(':', 5);
-            if (colon == std::string_view::npos || colon == 5) {
-                return conf_error(cf, "invalid zone " + quoted(words[i]) + " in \"keyval_zone\", write zone=name:size");
-            }
-            out.name = borrow(word.substr(5, colon - 5));
-            ngx_str_t size = borrow(word.substr(colon + 1));
-            out.size = ngx_parse_size(&size);
-            if (out.size == NGX_ERROR || out.size < static_cast<ssize_t>(8 * ngx_pagesize)) {
-                return conf_error(cf,
-                                  "invalid zone size " + quoted(size) + " in \"keyval_zone\", it must be at least 32k");
-            }
-        } else if (word == "sync") {
-            out.sync = true;
-        } else if (!oidc::starts_with(word, "timeout=") && !oidc::starts_with(word, "state=") &&
-                   !oidc::starts_with(word, "type=")) {
-            return conf_error(cf, "invalid parameter " + quoted(words[i]) + " in \"keyval_zone\"");
-        }
-    }
-    if (out.name.len == 0) {
-        return conf_error(cf, "\"keyval_zone\" needs the parameter zone=name:size");
-    }
-    return static_cast<char *>(NGX_CONF_OK);
-}
-
-char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-    ngx_module_t *owner = nullptr;
-    if (ngx_command_t *foreign = foreign_keyval_zone(cf, &owner)) {
-        auto *context = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
-        return foreign->set(cf, foreign, context->main_conf[owner->ctx_index]);
-    }
-    ZoneArguments zone;
-    char *status = read_zone_arguments(cf, zone);
-    if (status != NGX_CONF_OK) {
-        return status;
-    }
-    auto *main = static_cast<MainConf *>(conf);
-    if (main->zones == nullptr) {
-        main->zones = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
-    }
-    for (ngx_uint_t i = 0; main->zones && i < main->zones->nelts; i++) {
-        if (view(static_cast<ngx_str_t *>(main->zones->elts)[i]) == view(zone.name)) {
-            return conf_error(cf, "duplicate zone " + quoted(zone.name) + " in \"keyval_zone\"");
-        }
-    }
-    auto *name = main->zones ? static_cast<ngx_str_t *>(ngx_array_push(main->zones)) : nullptr;
-    if (name == nullptr || zone_store(cf, {zone.name, static_cast<size_t>(zone.size)}) == nullptr) {
-        return static_cast<char *>(NGX_CONF_ERROR);
-    }
-    *name = zone.name;
-    if (zone.sync) {
-        conf_log(cf, NGX_LOG_WARN, here(cf),
-                 "\"sync\" of \"keyval_zone\" is ignored: sessions stay on this host, "
-                 "for a fleet write \"session_store redis://...\"");
-    }
-    return static_cast<char *>(NGX_CONF_OK);
-}
-
 char *set_scope(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     auto *provider = static_cast<Provider *>(conf);
     if (provider->scope.data != nullptr) {
@@ -341,6 +283,9 @@ char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
             }
             *word = copy(cf->pool, text);
         }
+    }
+    if (*list && (*list)->nelts == 0) {
+        return conf_error(cf, "invalid value \"\" in " + quoted(cmd->name) + ", give it a value or remove the line");
     }
     return static_cast<char *>(*list ? NGX_CONF_OK : NGX_CONF_ERROR);
 }

@@ -43,6 +43,7 @@ struct Sealers {
 struct Provider {
     ngx_str_t name{};
     Where where;
+    std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
     ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
@@ -53,6 +54,15 @@ struct Provider {
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
     ngx_flag_t ssl_verify = NGX_CONF_UNSET, session_refresh = NGX_CONF_UNSET;
+    ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
+    ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
+    ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
+    ngx_str_t session_uri{}, cookie_domain{}, cookie_path{};
+    ngx_uint_t cookie_samesite = NGX_CONF_UNSET_UINT;
+    ngx_flag_t cookie_partitioned = NGX_CONF_UNSET, cookie_prefix = NGX_CONF_UNSET;
+    time_t cookie_lifetime = NGX_CONF_UNSET;  // 0: until the browser closes
+    time_t session_idle_timeout = NGX_CONF_UNSET;
+    ngx_uint_t response_mode = NGX_CONF_UNSET_UINT;
     ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
     time_t session_recheck = NGX_CONF_UNSET;
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
@@ -61,21 +71,34 @@ struct Provider {
 
     // What the above comes to.
     oidc::Client client;
-    std::string binding;  // client.binding()
-    std::string cookie;   // the session cookie's name
-    std::string callback_path;
-    std::vector<std::string> secrets;  // cookie_secret as written; none: the shared key
+    std::string binding;                         // client.binding()
+    std::string cookie;                          // the session cookie's name
+    std::string callback_path, signed_out_path;  // of redirect_uri and post_logout_uri
+    std::vector<std::string> secrets;            // cookie_secret as written; none: the shared key
     FetchOptions fetch;
     oidc::RefreshPolicy refresh;
     Store *store = nullptr;
     std::unique_ptr<Keyring> keyring;
     std::unique_ptr<Sealers> sealers;
-    ngx_uint_t exchanges = 0;  // of this worker, at this moment
+    std::vector<std::string> passed_on;         // login_args
+    std::vector<std::unique_ptr<Fetch>> calls;  // of this worker, which nobody waits for
+    ngx_uint_t exchanges = 0;                   // of this worker, at this moment
 
+    // The line of a directive, or of the block where it is not there.
+    Where line_of(std::string_view directive) const {
+        for (const auto &line : lines) {
+            if (line.first == directive) {
+                return line.second;
+            }
+        }
+        return where;
+    }
+    // The provider answers with a cross-site POST: what it must carry is SameSite=None.
+    bool posts_back() const { return response_mode == 1; }
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout };
+enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -89,6 +112,7 @@ struct MainConf {
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
     std::shared_ptr<Refresher> refresher;
+    bool nested_claims = false;    // auth_oidc_claim_set looks into claims
     ngx_array_t *zones = nullptr;  // of ngx_str_t: what keyval_zone declared
 
     Provider *find(std::string_view name) const;
@@ -108,10 +132,18 @@ struct ServerConf {
     bool many_base_urls = false;  // some location has an auth_oidc_base_url of its own
 };
 
+// One auth_require: all of its values are there and not "0".
+struct ValueRule {
+    ngx_array_t *values;  // of ngx_http_complex_value_t
+    ngx_int_t status;
+};
+
 struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
-    ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr;
+    ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
+    ngx_flag_t touch = NGX_CONF_UNSET;
+    ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.
     bool constant = true;

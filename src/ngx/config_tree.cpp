@@ -94,6 +94,13 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         here.anonymous = above.anonymous;
     }
     note_base_url(cf, here);
+    ngx_conf_merge_value(here.touch, above.touch, 1);
+    if (here.remote_user == nullptr) {
+        here.remote_user = above.remote_user;
+    }
+    if (here.require_values == nullptr) {
+        here.require_values = above.require_values;
+    }
     if (here.base_url == nullptr) {
         here.base_url = above.base_url;
     }
@@ -133,6 +140,18 @@ char *check_endpoints(ngx_conf_t *cf, const ServerConf &server) {
     return static_cast<char *>(NGX_CONF_OK);
 }
 
+// Some providers register the path with a slash behind it, or without.
+std::string other_slash(std::string path) {
+    if (path.size() < 2) {
+        return {};
+    }
+    if (path.back() == '/') {
+        path.pop_back();
+        return path;
+    }
+    return path + "/";
+}
+
 char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
     if (server.any_provider) {
         for (Provider *provider : main.providers) {
@@ -143,6 +162,11 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         add_endpoint(server, provider->callback_path, EndpointKind::callback, provider);
         add_endpoint(server, std::string(view(provider->login_uri)), EndpointKind::login, provider);
         add_endpoint(server, std::string(view(provider->logout_uri)), EndpointKind::logout, provider);
+        add_endpoint(server, std::string(view(provider->backchannel_logout_uri)), EndpointKind::backchannel, provider);
+        add_endpoint(server, std::string(view(provider->session_uri)), EndpointKind::session, provider);
+        std::string front(view(provider->frontchannel_logout_uri));
+        add_endpoint(server, front, EndpointKind::frontchannel, provider);
+        add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);
     }
     return check_endpoints(cf, server);
 }
@@ -188,17 +212,25 @@ void warn_nameless(ngx_conf_t *cf, const ServerConf &server, ngx_http_core_srv_c
 }
 
 // Of a login only what the configuration uses is kept: small sessions are the default.
-void keep_what_is_used(ngx_conf_t *cf, Provider &provider) {
+void keep_what_is_used(ngx_conf_t *cf, const MainConf &main, Provider &provider) {
     oidc::Keep &keep = provider.client.keep;
     keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint;
-    keep.access_token = uses_variable(cf, "oidc_access_token");
+    keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1;
+    keep.refresh_token = provider.revoke_on_logout == 1;
     keep.userinfo = uses_variable(cf, "oidc_userinfo");
+    keep.claims_json = provider.session_uri.len != 0 || main.nested_claims;
 }
 
 ngx_int_t complete(ngx_conf_t *cf) {
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
+    auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
     if (main->providers.empty()) {
-        return NGX_OK;
+        // A variable in auth_oidc that names nobody is refused at run time: that takes the handlers.
+        bool used = std::any_of(servers, servers + core->servers.nelts, [](ngx_http_core_srv_conf_t *server) {
+            return static_cast<ServerConf *>(server->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index])->any_provider;
+        });
+        return used ? install_handlers(cf) : NGX_OK;
     }
     main->state = std::make_unique<SharedState>(cf);
     main->refresher = std::make_shared<Refresher>(cf, *main->state);
@@ -206,11 +238,9 @@ ngx_int_t complete(ngx_conf_t *cf) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
-        keep_what_is_used(cf, *provider);
+        keep_what_is_used(cf, *main, *provider);
         complete_refresh(cf, *provider);
     }
-    auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-    auto **servers = static_cast<ngx_http_core_srv_conf_t **>(core->servers.elts);
     for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
         auto &server = *static_cast<ServerConf *>(servers[i]->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index]);
         if (make_endpoints(cf, server, *main) != NGX_CONF_OK) {
@@ -221,7 +251,9 @@ ngx_int_t complete(ngx_conf_t *cf) {
         warn_nameless(cf, server, *servers[i]);
     }
     for (Provider *provider : main->providers) {
-        add_once(main->cookies, provider->cookie);
+        for (const char *prefix : {"", "__Host-", "__Secure-"}) {
+            add_once(main->cookies, prefix + provider->cookie);
+        }
     }
     return install_handlers(cf);
 }

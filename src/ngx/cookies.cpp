@@ -6,11 +6,7 @@ namespace auth_oidc {
 namespace {
 
 bool is_ours(std::string_view name, const MainConf &main) {
-    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
-    if (oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie) {
-        return true;
-    }
-    return std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
+    return is_reserved_cookie(name) || std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
 }
 
 std::string_view trim_left(std::string_view text) {
@@ -152,15 +148,20 @@ void forget_empty_lines(ngx_http_request_t *r) {
 }
 #endif
 
-std::string attributes(bool secure, int64_t max_age) {
+std::string attributes(bool secure, int64_t max_age, const char *same_site = "Lax") {
     std::string text = "; Path=/";
     if (max_age >= 0) {
         text += "; Max-Age=" + std::to_string(max_age);
     }
-    return text + (secure ? "; Secure" : "") + "; HttpOnly; SameSite=Lax";
+    return text + (secure ? "; Secure" : "") + "; HttpOnly; SameSite=" + same_site;
 }
 
 }  // namespace
+
+bool is_reserved_cookie(std::string_view name) {
+    std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
+    return oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie;
+}
 
 void RequestCookies::add(const Cookie &cookie) {
     if (size_ < inline_size) {
@@ -225,12 +226,49 @@ void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, in
                own_cookie_name(cookie.name, secure) + "=" + std::string(cookie.value) + attributes(secure, max_age));
 }
 
+void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age) {
+    add_header(
+        r, "Set-Cookie",
+        own_cookie_name(cookie.name, secure) + "=" + std::string(cookie.value) + attributes(true, max_age, "None"));
+}
+
+std::string session_cookie_name(const Provider &provider, bool secure) {
+    if (provider.cookie_prefix != 1 || !secure) {
+        return provider.cookie;
+    }
+    bool host_only = provider.cookie_domain.len == 0 && view(provider.cookie_path) == "/";
+    return (host_only ? "__Host-" : "__Secure-") + provider.cookie;
+}
+
+namespace {
+
+// Deletion repeats every attribute of the set, or browsers keep the cookie.
+std::string session_attributes(const Provider &provider, bool secure, int64_t max_age) {
+    std::string text = "; Path=" + std::string(view(provider.cookie_path));
+    if (provider.cookie_domain.len != 0) {
+        text += "; Domain=" + std::string(view(provider.cookie_domain));
+    }
+    if (max_age >= 0) {
+        text += "; Max-Age=" + std::to_string(max_age);
+    }
+    constexpr const char *same_site[] = {"Lax", "Strict", "None"};
+    bool needs_secure = provider.cookie_samesite == 2 || provider.cookie_partitioned == 1;
+    text += secure || needs_secure ? "; Secure; HttpOnly; SameSite=" : "; HttpOnly; SameSite=";
+    text += same_site[provider.cookie_samesite];
+    return provider.cookie_partitioned == 1 ? text + "; Partitioned" : text;
+}
+
+}  // namespace
+
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure) {
-    add_header(r, "Set-Cookie", provider.cookie + "=" + std::string(value) + attributes(secure, -1));
+    int64_t life = provider.cookie_lifetime == 0 ? -1 : provider.cookie_lifetime;
+    add_header(
+        r, "Set-Cookie",
+        session_cookie_name(provider, secure) + "=" + std::string(value) + session_attributes(provider, secure, life));
 }
 
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure) {
-    add_header(r, "Set-Cookie", provider.cookie + "=" + attributes(secure, 0));
+    add_header(r, "Set-Cookie", session_cookie_name(provider, secure) + "=" + session_attributes(provider, secure, 0));
 }
 
 }  // namespace auth_oidc

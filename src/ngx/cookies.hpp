@@ -35,12 +35,20 @@ constexpr std::string_view ticket_prefix = "NGX_OIDC_LOGIN_";
 constexpr std::string_view loop_cookie = "NGX_OIDC_LOOP";
 constexpr std::string_view logout_cookie = "NGX_OIDC_LOGOUT";
 constexpr std::string_view host_prefix = "__Host-";
+// One of the names above, with or without its prefix.
+bool is_reserved_cookie(std::string_view name);
 
 // A cookie of our own making: host-only, HttpOnly, Path=/, SameSite=Lax, over https Secure and named __Host-.
 std::string own_cookie_name(std::string_view name, bool secure);
 // max_age in seconds; 0 deletes.
 void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age);
 
+// The same for a cookie that a cross-site POST has to carry: SameSite=None, and so Secure also where only a loopback
+// name is.
+void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age);
+
+// With the prefix that `cookie_prefix on` asks for over https.
+std::string session_cookie_name(const Provider &provider, bool secure);
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure);
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure);
 

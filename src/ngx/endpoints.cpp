@@ -1,5 +1,7 @@
 #include "endpoints.hpp"
 
+#include "../oidc/http.hpp"
+#include "body.hpp"
 #include "module.hpp"
 #include "signin.hpp"
 
@@ -12,9 +14,9 @@ struct Row {
     bool secret_query;  // its query holds codes or tokens: no log may show it
 };
 constexpr Row rows[] = {
-    {EndpointKind::callback, serve_callback, true},
-    {EndpointKind::login, serve_login, false},
-    {EndpointKind::logout, serve_logout, false},
+    {EndpointKind::callback, serve_callback, true},         {EndpointKind::login, serve_login, false},
+    {EndpointKind::session, serve_session, false},          {EndpointKind::logout, serve_logout, false},
+    {EndpointKind::frontchannel, serve_frontchannel, true}, {EndpointKind::backchannel, serve_backchannel, true},
 };
 
 const Row &row_of(EndpointKind kind) {
@@ -86,14 +88,57 @@ std::string safe_target(std::string_view value, std::string_view fallback) {
 
 ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed) {
     add_header(r, "Allow", allowed);
-    return NGX_HTTP_NOT_ALLOWED;
+    Failure failure;
+    failure.error = oidc::browser_error(
+        "method", "the method " + oidc::log_safe(view(r->method_name)) + " is not one of " + std::string(allowed),
+        NGX_HTTP_NOT_ALLOWED);
+    failure.action = "request";
+    return fail(r, failure);
 }
 
-ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
-    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
-        return refuse_method(r, "GET, HEAD");
+namespace {
+
+// return_to, or what a third party wants opened (C 4): a URL of this origin, or a path. Anything else is the front
+// page.
+std::string wanted_target(ngx_http_request_t *r, const oidc::Parameters &query) {
+    if (const std::string *path = oidc::find_parameter(query, "return_to")) {
+        return safe_target(*path, "/");
     }
-    auto query = oidc::form_decode(view(r->args));
+    const std::string *link = oidc::find_parameter(query, "target_link_uri");
+    auto url = link ? oidc::http::parse_url(*link) : std::nullopt;
+    if (!url) {
+        return safe_target(link ? *link : "/", "/");
+    }
+    auto origin = base_url(r, nullptr);
+    return origin && *origin == url->origin() ? safe_target(url->target, "/") : "/";
+}
+
+// What login_args lets through; a third party's hint (C 4) always. Empty values are as good as none.
+oidc::Parameters passed_on(const Provider &provider, const oidc::Parameters &query) {
+    oidc::Parameters extra;
+    bool third_party = oidc::find_parameter(query, "iss") != nullptr;
+    for (const auto &[name, value] : query) {
+        bool allowed = oidc::contains(provider.passed_on, name) || (third_party && name == "login_hint");
+        if (allowed && !value.empty() && name != "provider" && name != "return_to" && name != "iss") {
+            extra.emplace_back(name, value);
+        }
+    }
+    return extra;
+}
+
+}  // namespace
+
+ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
+    std::string form;
+    if (r->method == NGX_HTTP_POST) {
+        ngx_int_t read = read_form(r, context, form);
+        if (read != NGX_OK) {
+            return read == NGX_AGAIN ? NGX_AGAIN : refuse_form(r, read);
+        }
+    } else if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return refuse_method(r, "GET, HEAD, POST");
+    }
+    auto query = oidc::form_decode(r->method == NGX_HTTP_POST ? std::string_view(form) : view(r->args));
     if (!query || oidc::find_duplicate(*query)) {
         return fail(r, {nullptr,
                         oidc::browser_error("login_query",
@@ -103,14 +148,14 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
                         0,
                         {}});
     }
-    const std::string *wanted = oidc::find_parameter(*query, "return_to");
-    std::string target = safe_target(wanted ? *wanted : "/", "/");
+    std::string target = wanted_target(r, *query);
     Provider *provider = chosen_provider(*context.endpoint, *query);
     if (provider == nullptr) {
         bool named = oidc::find_parameter(*query, "provider") || oidc::find_parameter(*query, "iss");
         return named ? unknown_provider(r) : send_choice(r, context.endpoint->providers, target, NGX_HTTP_OK);
     }
     LoginWish wish;
+    wish.extra = passed_on(*provider, *query);
     wish.target = target;
     return start_login(r, context, *provider, wish);
 }
@@ -127,8 +172,11 @@ ngx_int_t on_post_read(ngx_http_request_t *r) {
 ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
     Context *context = get_context(r);
     const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
-    if (endpoint == nullptr || r->internal) {
+    if (r != r->main || r->internal) {
         return NGX_DECLINED;
+    }
+    if (endpoint == nullptr) {
+        return check_signed_out(r);
     }
     context = &ensure_context(r);
     context->endpoint = endpoint;

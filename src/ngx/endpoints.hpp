@@ -8,11 +8,21 @@ namespace auth_oidc {
 // Each returns what the phase handler has to return; NGX_AGAIN: the phases will run again.
 ngx_int_t serve_callback(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_login(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_session(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_backchannel(ngx_http_request_t *r, Context &context);
+
+// Tells the provider that these tokens are of no use any more (RFC 7009). The calls belong to the worker; nobody waits.
+void revoke_tokens(ngx_http_request_t *r, Provider &provider, const oidc::SessionView &session);
 
 // A refusal of method: 405 with Allow.
 ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed);
 // A value as path of this site to return to: `fallback` when it is none.
 std::string safe_target(std::string_view value, std::string_view fallback);
+
+// The browser comes back from a sign-out at the provider: the state is compared, which changes nothing but a log line,
+// and return_to is followed. NGX_DECLINED: the site's own page goes on.
+ngx_int_t check_signed_out(ngx_http_request_t *r);
 
 }  // namespace auth_oidc

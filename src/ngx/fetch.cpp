@@ -12,7 +12,7 @@ using oidc::http::Reply;
 using oidc::http::Request;
 
 constexpr size_t max_headers = 100;
-constexpr size_t max_header_bytes = 64 * 1024;
+constexpr size_t max_header_bytes = size_t{64} * 1024;
 
 FetchLoop *loop = nullptr;  // this worker's, from fetch_init_process to fetch_exit_process
 
@@ -73,8 +73,8 @@ private:
         }
     }
 
-    static size_t on_header(char *data, size_t size, size_t count, void *self) noexcept;
-    static size_t on_body(char *data, size_t size, size_t count, void *self) noexcept;
+    template <bool (Transfer::*Take)(std::string_view)>
+    static size_t on_data(char *data, size_t size, size_t count, void *self) noexcept;
     static int on_connected(void *self, char *, char *, int, int) noexcept;
     static int on_lookup(void *, void *, void *self) noexcept;
     bool take_header(std::string_view line);
@@ -133,9 +133,9 @@ void Transfer::begin() noexcept {
 void Transfer::configure() {
     set(CURLOPT_PRIVATE, static_cast<void *>(static_cast<Running *>(this)));
     set(CURLOPT_ERRORBUFFER, static_cast<char *>(error_));
-    set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
+    set(CURLOPT_HEADERFUNCTION, &Transfer::on_data<&Transfer::take_header>);
     set(CURLOPT_HEADERDATA, this);
-    set(CURLOPT_WRITEFUNCTION, &Transfer::on_body);
+    set(CURLOPT_WRITEFUNCTION, &Transfer::on_data<&Transfer::take_body>);
     set(CURLOPT_WRITEDATA, this);
     set(CURLOPT_PREREQFUNCTION, &Transfer::on_connected);
     set(CURLOPT_PREREQDATA, this);
@@ -197,7 +197,7 @@ void Transfer::set_request() {
 void Transfer::set_headers() {
     for (const auto &[name, value] : request_.headers) {
         refused_ = has_control(name) || has_control(value) || refused_;
-        append(headers_, value.empty() ? name + ";" : name + ": " + value);
+        append(headers_, std::string(name).append(value.empty() ? ";" : ": ").append(value));
     }
     append(headers_, "Expect:");
     set(CURLOPT_HTTPHEADER, headers_.get());
@@ -216,10 +216,11 @@ void Transfer::set_tls() {
     set_text(CURLOPT_SSLKEY, options_.certificate_key);
 }
 
-size_t Transfer::on_header(char *data, size_t size, size_t count, void *self) noexcept {
-    auto *transfer = static_cast<Transfer *>(self);
+// No exception may cross libcurl: the multi handle would be dead for good.
+template <bool (Transfer::*Take)(std::string_view)>
+size_t Transfer::on_data(char *data, size_t size, size_t count, void *self) noexcept {
     try {
-        return transfer->take_header({data, size * count}) ? size * count : 0;
+        return (static_cast<Transfer *>(self)->*Take)({data, size * count}) ? size * count : 0;
     } catch (const std::exception &) {
         return 0;
     }
@@ -242,15 +243,6 @@ bool Transfer::take_header(std::string_view line) {
     return true;
 }
 
-size_t Transfer::on_body(char *data, size_t size, size_t count, void *self) noexcept {
-    auto *transfer = static_cast<Transfer *>(self);
-    try {
-        return transfer->take_body({data, size * count}) ? size * count : 0;
-    } catch (const std::exception &) {
-        return 0;
-    }
-}
-
 bool Transfer::take_body(std::string_view piece) {
     if (piece.size() > request_.max_reply - reply_.body.size()) {
         failure_ = explain(CURLE_FILESIZE_EXCEEDED);
@@ -261,6 +253,7 @@ bool Transfer::take_body(std::string_view piece) {
 }
 
 // The connection stands, TLS included: from now on the answer has its own time.
+// NOLINTNEXTLINE(readability-function-size): libcurl's signature
 int Transfer::on_connected(void *self, char *, char *, int, int) noexcept {
     auto *transfer = static_cast<Transfer *>(self);
     if (transfer->failure_.empty()) {

@@ -1,6 +1,7 @@
 #include "fetch_loop.hpp"
 
 #include <fcntl.h>
+#include <openssl/err.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -10,7 +11,7 @@ namespace {
 
 constexpr size_t max_idle_handles = 16;
 // glibc's resolver tries for 5 s, twice, with up to three servers.
-constexpr ngx_msec_t lookup_gives_up = 30 * 1000;
+constexpr ngx_msec_t lookup_gives_up = ngx_msec_t{30} * 1000;
 constexpr size_t max_lookups_per_host = 8;
 
 Running *owner_of(CURL *easy) {
@@ -92,6 +93,7 @@ bool FetchLoop::add(CURL *easy, Running *transfer) {
 void FetchLoop::remove(CURL *easy, Running *transfer) {
     transfers_.erase(transfer);
     curl_multi_remove_handle(multi_.get(), easy);
+    ERR_clear_error();
 }
 
 void FetchLoop::fail_all(std::string_view reason) {
@@ -114,6 +116,7 @@ bool FetchLoop::too_many_lookups(const std::string &host) {
 }
 
 // CURLMOPT_SOCKETFUNCTION. It never returns an error: that would abort every transfer of the worker.
+// NOLINTNEXTLINE(readability-function-size): libcurl's signature
 int FetchLoop::on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known) noexcept {
     auto *loop = static_cast<FetchLoop *>(data);
     auto *connection = static_cast<ngx_connection_t *>(known);
@@ -193,6 +196,8 @@ void FetchLoop::on_ready(ngx_event_t *event) {
 void FetchLoop::drive(curl_socket_t fd, int ready) {
     int count = 0;
     curl_multi_socket_action(multi_.get(), fd, ready, &count);
+    // What libcurl leaves in OpenSSL's queue of errors, nginx would take for its own and log as an alert.
+    ERR_clear_error();
     while (CURLMsg *message = curl_multi_info_read(multi_.get(), &count)) {
         CURL *easy = message->easy_handle;
         CURLcode result = message->data.result;  // `message` does not outlive the removal

@@ -13,7 +13,7 @@ using oidc::http::Reply;
 constexpr ngx_msec_t look_again = 50;
 
 int64_t fresh_for(const Reply &reply) {
-    constexpr long without = 3600, least = 300, most = 24 * 3600;
+    constexpr long without = 3600, least = 300, most = 24L * 3600;
     return std::clamp(oidc::http::freshness(reply).value_or(without), least, most);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 
 #include "../oidc/protocol.hpp"
 #include "keyring.hpp"
@@ -11,8 +12,8 @@
 namespace auth_oidc {
 namespace {
 
-constexpr size_t zone_size = 2 * 1024 * 1024;
-constexpr int64_t stale_for = 24 * 3600;
+constexpr size_t zone_size = size_t{2} * 1024 * 1024;
+constexpr int64_t stale_for = int64_t{24} * 3600;
 constexpr uint32_t longest_pause = 30;
 
 bool is_before(ngx_msec_t a, ngx_msec_t b) {
@@ -24,36 +25,32 @@ bool is_alive(ngx_pid_t pid) {
 }
 
 // One document within a slot. Times are seconds since 1970.
+template <size_t Room>
 struct Document {
     int64_t fetched_at, fresh_until;
     size_t size;
+    char text[Room];
 
     // A clock that was set back must not make a document fresh for years.
     bool is_due(int64_t now) const { return now >= fresh_until || now < fetched_at; }
     bool is_usable(int64_t now) const { return now < fresh_until + stale_for; }
-};
+    std::string_view view() const { return {text, size}; }
 
-void put(Document &entry, char *text, const std::optional<Fetched> &fetched, const Document &old,
-         const char *old_text) {
-    if (fetched) {
-        entry = {ngx_time(), ngx_time() + fetched->fresh_for, fetched->document.size()};
-        std::memcpy(text, fetched->document.data(), entry.size);
-    } else {
-        entry = old;
-        std::memcpy(text, old_text, entry.size);
+    void put(const std::optional<Fetched> &fetched, const Document &old) {
+        fetched_at = fetched ? ngx_time() : old.fetched_at;
+        fresh_until = fetched ? fetched_at + fetched->fresh_for : old.fresh_until;
+        std::string_view source = fetched ? std::string_view(fetched->document) : old.view();
+        size = source.size();
+        std::memcpy(text, source.data(), size);
     }
-}
-
-bool fits(const std::optional<Fetched> &fetched, size_t room) {
-    return !fetched || fetched->document.size() <= room;
-}
+    static bool fits(const std::optional<Fetched> &fetched) { return !fetched || fetched->document.size() <= Room; }
+};
 
 }  // namespace
 
 struct KeyringZone::Slot {
-    Document metadata, keys;
-    char metadata_text[oidc::max_metadata];
-    char keys_text[oidc::max_keys];
+    Document<oidc::max_metadata> metadata;
+    Document<oidc::max_keys> keys;
 };
 
 // The documents of generation N are in slot N % 2, and the generation is written last: a worker that dies while it
@@ -108,7 +105,7 @@ KeyringZone::KeyringZone(ngx_conf_t *cf, const std::string &provider, const oidc
 
 // In the master, at start and at each reload; workers of the configuration before go on using the zone.
 ngx_int_t KeyringZone::init(ngx_shm_zone_t *zone, void *old) {
-    static_assert(2 * sizeof(Slot) < zone_size - 64 * 1024, "the slab's own pages need room");
+    static_assert(2 * sizeof(Slot) < zone_size - size_t{64} * 1024, "the slab's own pages need room");
     auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
     if (old == nullptr && !zone->shm.exists) {
         void *memory = ngx_slab_alloc(pool, sizeof(Shared));
@@ -116,9 +113,12 @@ ngx_int_t KeyringZone::init(ngx_shm_zone_t *zone, void *old) {
         if (memory == nullptr || slots[0] == nullptr || slots[1] == nullptr) {
             return NGX_ERROR;
         }
-        auto *shared = new (memory) Shared();
-        shared->slots[0] = new (slots[0]) Slot;
-        shared->slots[1] = new (slots[1]) Slot;
+        auto *shared = static_cast<Shared *>(memory);
+        std::uninitialized_value_construct_n(shared, 1);
+        for (int i = 0; i < 2; i++) {
+            shared->slots[i] = static_cast<Slot *>(slots[i]);
+            std::uninitialized_default_construct_n(shared->slots[i], 1);
+        }
         pool->data = shared;
     }
     Lock lock(zone);
@@ -170,7 +170,7 @@ std::optional<Documents> KeyringZone::read(uint64_t generation) const {
         return std::nullopt;
     }
     const Slot &slot = shared->current();
-    return Documents{{slot.metadata_text, slot.metadata.size}, {slot.keys_text, slot.keys.size}};
+    return Documents{std::string(slot.metadata.view()), std::string(slot.keys.view())};
 }
 
 bool KeyringZone::Shared::may_force(KeysFor who) {
@@ -179,7 +179,7 @@ bool KeyringZone::Shared::may_force(KeysFor who) {
         return false;
     }
     was_forced[index] = true;
-    next_forced[index] = ngx_current_msec + (who == KeysFor::ourselves ? 10 : 60) * 1000;
+    next_forced[index] = ngx_current_msec + ngx_msec_t{who == KeysFor::ourselves ? 10U : 60U} * 1000;
     return true;
 }
 
@@ -215,12 +215,12 @@ Trouble KeyringZone::conclude(const Outcome &outcome) const {
         return trouble;
     }
     bool complete = shared->generation != 0 || (outcome.metadata && outcome.keys);
-    bool fitting = fits(outcome.metadata, oidc::max_metadata) && fits(outcome.keys, oidc::max_keys);
+    bool fitting = decltype(Slot::metadata)::fits(outcome.metadata) && decltype(Slot::keys)::fits(outcome.keys);
     if (complete && fitting && (outcome.metadata || outcome.keys)) {
         const Slot &old = shared->current();
         Slot &next = *shared->slots[(shared->generation + 1) % 2];
-        put(next.metadata, next.metadata_text, outcome.metadata, old.metadata, old.metadata_text);
-        put(next.keys, next.keys_text, outcome.keys, old.keys, old.keys_text);
+        next.metadata.put(outcome.metadata, old.metadata);
+        next.keys.put(outcome.keys, old.keys);
         shared->generation.fetch_add(1, std::memory_order_release);
     }
     trouble.before = shared->failures;

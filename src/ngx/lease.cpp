@@ -18,7 +18,7 @@ bool is_before(ngx_msec_t a, ngx_msec_t b) {
     return static_cast<ngx_msec_int_t>(a - b) < 0;
 }
 
-struct Entry {
+struct LeaseEntry {
     unsigned char key[key_size];  // the first half of a SHA-256
     pid_t owner;                  // 0: nobody holds it
     uint32_t failures;
@@ -36,26 +36,28 @@ struct Entry {
 }  // namespace
 
 struct Leases::Shared {
-    Entry entries[bucket_count][per_bucket];
+    LeaseEntry entries[bucket_count][per_bucket];
 
-    Entry *bucket(const oidc::Digest &what) { return entries[what[key_size] % bucket_count]; }
-    Entry *find(const oidc::Digest &what) {
-        Entry *first = bucket(what);
-        Entry *found = std::find_if(first, first + per_bucket, [&](const Entry &entry) { return entry.is(what); });
+    LeaseEntry *bucket(const oidc::Digest &what) { return entries[what[key_size] % bucket_count]; }
+    LeaseEntry *find(const oidc::Digest &what) {
+        LeaseEntry *first = bucket(what);
+        LeaseEntry *found =
+            std::find_if(first, first + per_bucket, [&](const LeaseEntry &entry) { return entry.is(what); });
         return found == first + per_bucket ? nullptr : found;
     }
     // One that means nothing any more, else a pause, else null: what is being done is never forgotten.
-    Entry *take(const oidc::Digest &what) {
-        Entry *first = bucket(what);
-        Entry *last = first + per_bucket;
-        Entry *found = std::find_if(first, last, [](const Entry &e) { return !e.is_held() && !e.is_paused(); });
+    LeaseEntry *take(const oidc::Digest &what) {
+        LeaseEntry *first = bucket(what);
+        LeaseEntry *last = first + per_bucket;
+        LeaseEntry *found =
+            std::find_if(first, last, [](const LeaseEntry &e) { return !e.is_held() && !e.is_paused(); });
         if (found == last) {
-            found = std::find_if(first, last, [](const Entry &entry) { return entry.is_paused(); });
+            found = std::find_if(first, last, [](const LeaseEntry &entry) { return entry.is_paused(); });
         }
         if (found == last) {
             return nullptr;
         }
-        *found = Entry{};
+        *found = LeaseEntry{};
         std::memcpy(found->key, what.data(), key_size);
         return found;
     }
@@ -97,7 +99,7 @@ ngx_int_t Leases::init(ngx_shm_zone_t *zone, void *old) {
 
 LeaseTurn Leases::claim(const oidc::Digest &what, ngx_msec_t life) const {
     const Lock shared(zone_);
-    Entry *entry = shared->find(what);
+    LeaseEntry *entry = shared->find(what);
     if (entry != nullptr && entry->is_held()) {
         return LeaseTurn::running;
     }
@@ -117,7 +119,7 @@ LeaseTurn Leases::claim(const oidc::Digest &what, ngx_msec_t life) const {
 
 void Leases::extend(const oidc::Digest &what, ngx_msec_t life) const {
     const Lock shared(zone_);
-    Entry *entry = shared->find(what);
+    LeaseEntry *entry = shared->find(what);
     if (entry != nullptr && entry->owner == ngx_pid) {
         entry->until = ngx_current_msec + life;
     }
@@ -126,7 +128,7 @@ void Leases::extend(const oidc::Digest &what, ngx_msec_t life) const {
 void Leases::conclude(const oidc::Digest &what, bool failed) const {
     constexpr uint32_t longest = 30;
     const Lock shared(zone_);
-    Entry *entry = shared->find(what);
+    LeaseEntry *entry = shared->find(what);
     if (entry == nullptr || entry->owner != ngx_pid) {
         return;
     }
@@ -138,7 +140,7 @@ void Leases::conclude(const oidc::Digest &what, bool failed) const {
 
 ngx_uint_t Leases::retry_after(const oidc::Digest &what) const {
     const Lock shared(zone_);
-    const Entry *entry = shared->find(what);
+    const LeaseEntry *entry = shared->find(what);
     return entry != nullptr && entry->is_paused() ? (entry->until - ngx_current_msec + 999) / 1000 : 1;
 }
 

@@ -9,6 +9,7 @@
 namespace auth_oidc {
 namespace {
 
+constexpr size_t state_size = 43;           // of a random token
 constexpr int64_t confirmation_life = 600;  // seconds
 
 // A navigation that another site did not cause: Sec-Fetch-Site, or without it an Origin or Referer of ours.
@@ -30,6 +31,13 @@ std::string confirmation_purpose(const Context &context) {
     return "logout " + std::string(context.session.cookie);
 }
 
+// return_to of the query: a path of this site, or empty.
+std::string wanted_back(ngx_http_request_t *r) {
+    auto query = oidc::form_decode(view(r->args));
+    const std::string *path = query ? oidc::find_parameter(*query, "return_to") : nullptr;
+    return path ? safe_target(*path, "") : "";
+}
+
 ngx_int_t ask_first(ngx_http_request_t *r, Context &context) {
     Provider &provider = *context.session.provider;
     std::string text = std::to_string(static_cast<int64_t>(ngx_time()));
@@ -42,7 +50,9 @@ ngx_int_t ask_first(ngx_http_request_t *r, Context &context) {
             form_targets += " " + url->origin();
         }
     }
-    std::string page = confirm_logout_page({context.endpoint->path, token, "/"});
+    std::string back = wanted_back(r);
+    std::string action = context.endpoint->path + (back.empty() ? "" : "?return_to=" + oidc::percent_encode(back));
+    std::string page = confirm_logout_page({action, token, back.empty() ? "/" : back});
     return send_answer(r, {NGX_HTTP_OK, "text/html; charset=utf-8", std::move(page), form_targets});
 }
 
@@ -59,9 +69,13 @@ bool is_confirmed(Context &context, const std::string &form) {
 struct LogoutPlace {
     std::string origin;
     std::string after;  // absolute post_logout_uri, or empty
+    std::string back;   // return_to, or empty
 };
 
 ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const LogoutPlace &place) {
+    if (!place.back.empty()) {
+        return send_redirect(r, place.origin + place.back);
+    }
     if (!place.after.empty()) {
         return send_redirect(r, place.after);
     }
@@ -86,7 +100,7 @@ ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const Logout
         return signed_out(r, provider, place);
     }
     if (!place.after.empty()) {
-        std::string sealed = provider.sealers->guard.seal(state, logout_cookie, ngx_time());
+        std::string sealed = provider.sealers->guard.seal(state + place.back, logout_cookie, ngx_time());
         set_own_cookie(r, {logout_cookie, sealed}, is_secure(place.origin), confirmation_life);
     }
     return send_redirect(r, *url);
@@ -95,7 +109,7 @@ ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const Logout
 ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &origin) {
     Provider &provider = context.session.provider ? *context.session.provider : *context.endpoint->providers[0];
     bool secure = is_secure(origin);
-    LogoutPlace place{origin, provider.client.post_logout_uri};
+    LogoutPlace place{origin, provider.client.post_logout_uri, wanted_back(r)};
     if (!place.after.empty() && place.after[0] == '/') {
         place.after = origin + place.after;
     }
@@ -106,6 +120,9 @@ ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &o
     std::string id_token;
     if (const oidc::SessionView *session = load_session(r, context)) {
         id_token = std::string(session->field(oidc::Field::id_token));
+        if (provider.revoke_on_logout == 1) {
+            revoke_tokens(r, provider, *session);
+        }
     }
     StoreCall call;
     prepare_call(r, call, provider, context.session.cookie);
@@ -116,7 +133,50 @@ ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &o
     return leave_provider(r, provider, place, id_token);
 }
 
+// The browser is back at post_logout_uri.
+bool is_way_back(ngx_http_request_t *r, const Provider &provider) {
+    return !provider.signed_out_path.empty() && view(r->uri) == provider.signed_out_path;
+}
+
+// The cookie is taken away, whatever comes of it. Gives return_to when the state is the one that was sent.
+std::optional<std::string> use_logout_cookie(ngx_http_request_t *r, Provider &provider, const Cookie &cookie) {
+    bool secure = oidc::starts_with(cookie.name, host_prefix);
+    set_own_cookie(r, {logout_cookie, {}}, secure, 0);
+    // An answer of somebody else's with a cookie of ours is nobody else's.
+    add_header(r, "Cache-Control", "private, no-store");
+    auto query = oidc::form_decode(view(r->args));
+    const std::string *state = query ? oidc::find_parameter(*query, "state") : nullptr;
+    auto sent = provider.sealers->guard.open(cookie.value, logout_cookie, ngx_time());
+    if (!sent || !state || !oidc::equal_constant_time(sent->substr(0, state_size), *state)) {
+        ngx_log_error(
+            NGX_LOG_INFO, r->connection->log, 0,
+            "auth_oidc: the state that came back from a sign-out is not the one that was sent, provider \"%V\"",
+            &provider.name);
+        return std::nullopt;
+    }
+    return sent->substr(state_size);
+}
+
 }  // namespace
+
+ngx_int_t check_signed_out(ngx_http_request_t *r) {
+    for (Provider *provider : server_conf(r)->providers) {
+        if (!is_way_back(r, *provider)) {
+            continue;
+        }
+        RequestCookies cookies;
+        cookies.collect(r, *main_conf(r), false);
+        for (const Cookie &cookie : cookies) {
+            if (cookie.name != logout_cookie && cookie.name != own_cookie_name(logout_cookie, true)) {
+                continue;
+            }
+            auto back = use_logout_cookie(r, *provider, cookie);
+            auto origin = base_url(r, provider);
+            return back && !back->empty() && origin ? send_redirect(r, *origin + *back) : NGX_DECLINED;
+        }
+    }
+    return NGX_DECLINED;
+}
 
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
     bool post = r->method == NGX_HTTP_POST;
@@ -131,8 +191,17 @@ ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
     std::string form;
     if (post && !own) {
         ngx_int_t read = read_form(r, context, form);
-        if (read != NGX_OK) {
+        if (read == NGX_AGAIN) {
             return read;
+        }
+        if (read != NGX_OK) {
+            return fail(
+                r, {nullptr,
+                    oidc::browser_error("logout_form", "the body is no form of at most 64 KB", static_cast<int>(read)),
+                    {},
+                    "logout",
+                    0,
+                    {}});
         }
     }
     ngx_int_t found = find_session(r, context, context.endpoint->providers);

@@ -58,7 +58,7 @@ Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
     Lookup &lookup = context.lookup;
     for (; cookies.begin() + lookup.cookie != cookies.end(); lookup.cookie++) {
         const Cookie &cookie = cookies.begin()[lookup.cookie];
-        if (cookie.name != provider.cookie) {
+        if (!is_session_cookie(r, provider, cookie.name)) {
             continue;
         }
         Step step = ask(r, lookup, provider, cookie);
@@ -79,6 +79,16 @@ Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
 
 }  // namespace
 
+// A prefix promises that no neighbour set the cookie: where it is wished, a cookie without it counts on plain http
+// only.
+bool is_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view name) {
+    if (provider.cookie_prefix != 1) {
+        return name == provider.cookie;
+    }
+    auto base = base_url(r, &provider);
+    return name == session_cookie_name(provider, base && is_secure(*base));
+}
+
 void prepare_call(ngx_http_request_t *r, StoreCall &call, const Provider &provider, std::string_view cookie) {
     call.store = provider.store;
     call.pool = r->main->pool;
@@ -86,6 +96,7 @@ void prepare_call(ngx_http_request_t *r, StoreCall &call, const Provider &provid
     call.cookie = cookie;
     call.binding = provider.binding;
     call.now = ngx_time();
+    call.idle_timeout = provider.session_idle_timeout;
     call.done = on_answer;
     call.data = r->main;
 }

@@ -9,6 +9,9 @@ namespace auth_oidc {
 // NGX_AGAIN: the store works on it, the phases will run again. NGX_ERROR: the store gives no answer (503).
 ngx_int_t find_session(ngx_http_request_t *r, Context &context, const std::vector<Provider *> &providers);
 
+// Whether a cookie of that name holds a session of this provider.
+bool is_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view name);
+
 // The whole record of context.session, read when it is first asked for; null when it is gone (or nobody is signed in).
 const oidc::SessionView *load_session(ngx_http_request_t *r, Context &context);
 

@@ -5,82 +5,13 @@
 #include <iterator>
 
 #include "../oidc/http.hpp"
-#include "config.hpp"
+#include "provider_conf.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
 namespace {
 
 constexpr size_t default_zone_size = 8 * 1024 * 1024;
-
-std::string text(const ngx_str_t &value) {
-    return std::string(view(value));
-}
-
-// One message of a provider's block: which directive, what is wrong, what to write.
-char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message) {
-    return conf_log(cf, NGX_LOG_EMERG, provider.where, message + " in oidc_provider \"" + text(provider.name) + "\"");
-}
-
-bool is_path(const std::string &value) {
-    return !value.empty() && value[0] == '/' && value.find_first_of("?# \t\"\\") == std::string::npos &&
-           (value.size() == 1 || value[1] != '/');
-}
-
-bool is_token(std::string_view value) {
-    for (char c : value) {
-        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                    c == '_' || c == '.';
-        if (!fits) {
-            return false;
-        }
-    }
-    return !value.empty();
-}
-
-// https anywhere, http on a loopback host, any other http only with insecure_http on.
-char *check_url(ngx_conf_t *cf, const Provider &provider, const char *directive, const std::string &value) {
-    auto url = oidc::http::parse_url(value);
-    if (!url) {
-        return refuse(cf, provider,
-                      std::string("invalid URL \"") + value + "\" in \"" + directive + "\", write https://host/path");
-    }
-    if (url->scheme == "http" && !oidc::http::is_loopback_host(url->host) && provider.insecure_http != 1) {
-        return refuse(cf, provider,
-                      std::string("\"") + directive + "\" must begin with https:// (\"" + value +
-                          "\"), or write \"insecure_http on\" for a test set-up");
-    }
-    return static_cast<char *>(NGX_CONF_OK);
-}
-
-char *check_paths(ngx_conf_t *cf, const Provider &provider) {
-    struct {
-        const char *directive;
-        const ngx_str_t &value;
-        bool absolute;
-    } rows[] = {
-        {"redirect_uri", provider.redirect_uri, true},
-        {"logout_uri", provider.logout_uri, false},
-        {"post_logout_uri", provider.post_logout_uri, true},
-        {"login_uri", provider.login_uri, false},
-    };
-    for (const auto &row : rows) {
-        std::string value = text(row.value);
-        if (row.value.len == 0 || is_path(value)) {
-            continue;
-        }
-        if (!row.absolute || !oidc::http::parse_url(value)) {
-            return refuse(cf, provider,
-                          std::string("invalid value \"") + value + "\" in \"" + row.directive + "\", write a path" +
-                              (row.absolute ? " or an absolute URL" : " that begins with \"/\""));
-        }
-    }
-    if (provider.redirect_uri.len && oidc::http::parse_url(view(provider.redirect_uri)) &&
-        view(provider.redirect_uri).find('?') != std::string_view::npos) {
-        return refuse(cf, provider, "\"redirect_uri\" has a query, write it without one");
-    }
-    return static_cast<char *>(NGX_CONF_OK);
-}
 
 char *check_file(ngx_conf_t *cf, const Provider &provider, const char *directive, ngx_str_t *file) {
     if (file->len == 0) {
@@ -91,7 +22,8 @@ char *check_file(ngx_conf_t *cf, const Provider &provider, const char *directive
     }
     std::ifstream stream(text(*file));
     if (!stream.good()) {
-        return refuse(cf, provider, std::string("cannot read \"") + text(*file) + "\" of \"" + directive + "\"");
+        return refuse(cf, provider, std::string("cannot read \"") + text(*file) + "\" of \"" + directive + "\"",
+                      directive);
     }
     return static_cast<char *>(NGX_CONF_OK);
 }
@@ -108,9 +40,17 @@ void merge_defaults(Provider &provider) {
     or_default(provider.scope, "openid");
     ngx_conf_init_value(provider.logout_token_hint, 0);
     ngx_conf_init_value(provider.userinfo, 0);
+    ngx_conf_init_value(provider.cookie_partitioned, 0);
+    ngx_conf_init_value(provider.cookie_prefix, 0);
+    ngx_conf_init_value(provider.cookie_lifetime, 0);
+    ngx_conf_init_value(provider.session_idle_timeout, 0);
+    ngx_conf_init_uint_value(provider.cookie_samesite, 0);
+    or_default(provider.cookie_path, "/");
+    ngx_conf_init_value(provider.revoke_on_logout, 0);
     ngx_conf_init_value(provider.insecure_http, 0);
     ngx_conf_init_value(provider.ssl_verify, 1);
     ngx_conf_init_uint_value(provider.pkce, static_cast<ngx_uint_t>(oidc::Pkce::automatic));
+    ngx_conf_init_uint_value(provider.response_mode, 0);
     ngx_conf_init_uint_value(provider.client_auth_method, static_cast<ngx_uint_t>(oidc::ClientAuth::automatic));
     ngx_conf_init_value(provider.session_timeout, 8 * 3600);
     ngx_conf_init_value(provider.session_max_age, 0);
@@ -121,88 +61,17 @@ void merge_defaults(Provider &provider) {
     ngx_conf_init_msec_value(provider.read_timeout, 10000);
 }
 
-std::vector<std::string> words(const ngx_array_t *list) {
-    std::vector<std::string> result;
-    for (ngx_uint_t i = 0; list && i < list->nelts; i++) {
-        result.push_back(text(static_cast<ngx_str_t *>(list->elts)[i]));
-    }
-    return result;
-}
-
-char *check_required(ngx_conf_t *cf, const Provider &provider) {
-    if (provider.issuer.len == 0) {
-        return refuse(cf, provider, "\"issuer\" is missing: write \"issuer https://...;\"");
-    }
-    if (provider.client_id.len == 0) {
-        return refuse(cf, provider, "\"client_id\" is missing: write \"client_id ...;\" as registered at the provider");
-    }
-    if (provider.client_secret.len && provider.client_secret_file.len) {
-        return refuse(cf, provider,
-                      "\"client_secret\" and \"client_secret_file\" exclude each other: remove one of them");
-    }
-    if (provider.cookie_name.len && !is_token(view(provider.cookie_name))) {
-        return refuse(cf, provider,
-                      "invalid value \"" + text(provider.cookie_name) +
-                          "\" in \"cookie_name\", use letters, digits, \"-\", \"_\" and \".\"");
-    }
-    char *status = check_url(cf, provider, "issuer", text(provider.issuer));
-    if (status == NGX_CONF_OK && provider.config_url.len) {
-        status = check_url(cf, provider, "config_url", text(provider.config_url));
-    }
-    return status == NGX_CONF_OK ? check_paths(cf, provider) : status;
-}
-
-char *check_values(ngx_conf_t *cf, const Provider &provider) {
-    for (const std::string &alg : words(provider.id_token_signing_algs)) {
-        if (!oidc::is_known_signing_alg(alg)) {
-            return refuse(cf, provider,
-                          "invalid value \"" + alg +
-                              "\" in \"id_token_signing_algs\", it must be RS256, RS384, RS512, "
-                              "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512");
-        }
-    }
-    auto method = static_cast<oidc::ClientAuth>(provider.client_auth_method);
-    if (method == oidc::ClientAuth::private_key_jwt && provider.client_key.len == 0) {
-        return refuse(cf, provider, "\"client_auth_method private_key_jwt\" needs a key: write \"client_key FILE;\"");
-    }
-    bool tls = method == oidc::ClientAuth::tls || method == oidc::ClientAuth::self_signed_tls;
-    if (tls && provider.ssl_certificate.len == 0) {
-        return refuse(cf, provider,
-                      "\"client_auth_method\" by TLS needs a certificate: write \"ssl_certificate FILE;\"");
-    }
-    if (provider.ssl_certificate.len != 0 && provider.ssl_certificate_key.len == 0) {
-        return refuse(cf, provider, "\"ssl_certificate\" needs \"ssl_certificate_key FILE;\" beside it");
-    }
-    bool secret = provider.client_secret.len != 0 || provider.client_secret_file.len != 0;
-    bool by_secret =
-        method == oidc::ClientAuth::basic || method == oidc::ClientAuth::post || method == oidc::ClientAuth::secret_jwt;
-    if (by_secret && !secret) {
-        return refuse(cf, provider,
-                      "\"client_auth_method\" by secret needs \"client_secret\" or \"client_secret_file\"");
-    }
-    if (!secret && provider.pkce == static_cast<ngx_uint_t>(oidc::Pkce::off) && provider.client_key.len == 0 && !tls) {
-        return refuse(cf, provider, "\"pkce off\" needs a \"client_secret\": a public client is safe with PKCE only");
-    }
-    if (provider.session_timeout <= 0) {
-        return refuse(cf, provider, "invalid value in \"session_timeout\", it must be at least 1s");
-    }
-    if (provider.login_timeout <= 0) {
-        return refuse(cf, provider, "invalid value in \"login_timeout\", it must be at least 1s");
-    }
-    return static_cast<char *>(NGX_CONF_OK);
-}
-
 char *load_client_key(ngx_conf_t *cf, Provider &provider) {
     if (provider.client_key.len == 0) {
         return static_cast<char *>(NGX_CONF_OK);
     }
-    auto pem = read_secret_file(cf, provider.where, provider.client_key, "client_key");
+    auto pem = read_secret_file(cf, provider.line_of("client_key"), provider.client_key, "client_key");
     if (!pem) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     auto key = oidc::SigningKey::from_pem(*pem, view(provider.client_key_alg), view(provider.client_key_kid));
     if (!key) {
-        return refuse(cf, provider, "\"client_key\" is of no use: " + key.error().text);
+        return refuse(cf, provider, "\"client_key\" is of no use: " + key.error().text, "client_key");
     }
     provider.client.key.emplace(std::move(*key));
     return static_cast<char *>(NGX_CONF_OK);
@@ -219,11 +88,13 @@ void fill_client(Provider &provider) {
     client.post_logout_uri = text(provider.post_logout_uri);
     client.logout_token_hint = provider.logout_token_hint;
     client.userinfo = provider.userinfo;
+    client.response_mode = provider.posts_back() ? "form_post" : "";
     client.insecure_http = provider.insecure_http;
     client.pkce = static_cast<oidc::Pkce>(provider.pkce);
     client.auth = static_cast<oidc::ClientAuth>(provider.client_auth_method);
     client.id_token_algs = words(provider.id_token_signing_algs);
     client.acr_values = words(provider.acr_values);
+    provider.passed_on = words(provider.login_args);
     client.clock_skew = provider.clock_skew;
     client.max_age = provider.max_age;
     client.session_timeout = provider.session_timeout;
@@ -232,6 +103,8 @@ void fill_client(Provider &provider) {
     provider.cookie = text(provider.cookie_name);
     auto url = oidc::http::parse_url(client.redirect_uri);
     provider.callback_path = url ? url->path() : client.redirect_uri;
+    url = oidc::http::parse_url(client.post_logout_uri);
+    provider.signed_out_path = url ? url->path() : client.post_logout_uri;
 }
 
 void fill_fetch(Provider &provider) {
@@ -247,8 +120,28 @@ void fill_fetch(Provider &provider) {
     fetch.read_timeout = provider.read_timeout;
 }
 
+// By keyval_zone, which may stand behind its use.
+bool is_declared(ngx_conf_t *cf, const ngx_str_t &zone) {
+    auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
+    for (ngx_uint_t i = 0; main->zones && i < main->zones->nelts; i++) {
+        if (view(static_cast<ngx_str_t *>(main->zones->elts)[i]) == view(zone)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Store *make_store(ngx_conf_t *cf, Provider &provider) {
     if (provider.session_store.len != 0) {
+        if (!is_declared(cf, provider.session_store)) {
+            refuse(cf, provider,
+                   "unknown zone \"" + text(provider.session_store) +
+                       "\" in \"session_store\", declare it: "
+                       "\"keyval_zone zone=" +
+                       text(provider.session_store) + ":8m;\"",
+                   "session_store");
+            return nullptr;
+        }
         return zone_store(cf, {provider.session_store, 0});
     }
     std::string name = "oidc_default_store_" + text(provider.name);
@@ -271,7 +164,8 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
         }
     }
     if (provider.client_secret_file.len) {
-        auto secret = read_secret_file(cf, provider.where, provider.client_secret_file, "client_secret_file");
+        auto secret = read_secret_file(cf, provider.line_of("client_secret_file"), provider.client_secret_file,
+                                       "client_secret_file");
         if (!secret) {
             return static_cast<char *>(NGX_CONF_ERROR);
         }

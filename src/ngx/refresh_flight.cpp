@@ -4,13 +4,12 @@ namespace auth_oidc {
 
 namespace {
 
-constexpr int max_tries = 4;              // to store what the provider has given
+constexpr int max_tries = 4;  // to store what the provider has given
 constexpr ngx_msec_t try_again = 500;
 
 }  // namespace
 
-RefreshFlight::RefreshFlight(Refresher &owner, Provider &provider, std::string_view cookie,
-                             const oidc::Digest &session)
+RefreshFlight::RefreshFlight(Refresher &owner, Provider &provider, std::string_view cookie, const oidc::Digest &session)
     : owner_(owner),
       provider_(provider),
       cookie_(cookie),
@@ -168,15 +167,17 @@ void RefreshFlight::saved() {
             }
             return fail(oidc::our_error("session_store", "the refreshed session could not be stored"));
         case Stored::too_large:
-            return refuse(oidc::our_error("session_store", "the refreshed session of " + std::to_string(record_.size()) +
-                                                               " bytes is too large for its store"));
+            return refuse(oidc::our_error(
+                "session_store",
+                "the refreshed session of " + std::to_string(record_.size()) + " bytes is too large for its store"));
         case Stored::absent:
             // Signed out meanwhile: that stays so.
             return end(false);
     }
 }
 
-// Something else was written meanwhile: the new tokens go over it as long as it still has the token that we have used up.
+// Something else was written meanwhile: the new tokens go over it as long as it still has the token that we have used
+// up.
 void RefreshFlight::save_again() {
     ask_store(provider_.store->ops->load, &RefreshFlight::reloaded);
 }
@@ -195,8 +196,9 @@ void RefreshFlight::reloaded() {
 
 void RefreshFlight::refuse(const oidc::Error &error) {
     owner_.state.add(Count::refreshes_failed);
-    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0, "auth_oidc: session ended, its refresh was refused, provider \"%V\", rule %s: %s",
-                  &provider_.name, error.rule.c_str(), error.text.c_str());
+    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                  "auth_oidc: session ended, its refresh was refused, provider \"%V\", rule %s: %s", &provider_.name,
+                  error.rule.c_str(), error.text.c_str());
     ask_store(provider_.store->ops->load, &RefreshFlight::refused);
 }
 

@@ -35,8 +35,8 @@ private:
     std::unordered_map<std::string, std::unique_ptr<RefreshFlight>> flights_;
 };
 
-// Before a request with a session goes on. NGX_OK: it may. NGX_AGAIN: it waits, the phases will run again and the session
-// has to be looked up anew. Anything else is the answer.
+// Before a request with a session goes on. NGX_OK: it may. NGX_AGAIN: it waits, the phases will run again and the
+// session has to be looked up anew. Anything else is the answer.
 ngx_int_t keep_fresh(ngx_http_request_t *r, Context &context);
 
 // The setter of session_refresh.

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "../oidc/json.hpp"
 #include "../oidc/result.hpp"
 #include "../oidc/session.hpp"
 #include "alarm.hpp"
@@ -18,6 +19,7 @@ namespace auth_oidc {
 
 class Exchange;
 class Body;
+class LogoutWork;
 
 // Whose session a request carries.
 struct FoundSession {
@@ -46,12 +48,16 @@ struct Context {
     bool collected = false;
 
     Lookup lookup;
+    oidc::Json claims;  // of the session, once somebody looks into them
     FoundSession session;
     Provider *login_provider = nullptr;  // the one that $oidc_login_url is about
 
     const Endpoint *endpoint = nullptr;
-    ngx_str_t query{};                   // what the callback came with; taken out of sight of the logs
+    ngx_str_t query{};  // what the callback came with; taken out of sight of the logs
+    std::string form;   // or the form that the callback was posted with
+    bool posted = false;
     std::shared_ptr<Exchange> exchange;  // a callback that is being worked on
+    std::shared_ptr<LogoutWork> logout;  // a logout token that is being worked on
     std::shared_ptr<Body> body;          // a request body that is being read
 
     std::unique_ptr<Waiter> waiter;  // for provider data
@@ -91,9 +97,14 @@ struct Answer {
     std::string body;
     std::string form_targets;  // for the Content-Security-Policy of a page
     bool framed = false;       // may be shown inside a frame
+    std::string ancestors{};   // who else may frame it: origins, blanks between
 };
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
-void set_own_headers(ngx_http_request_t *r, std::string_view form_targets, bool framed = false);
+struct Answer;
+void set_own_headers(ngx_http_request_t *r, const Answer &answer);
+
+// Whether the site's own error_page answers a status in place of our page: the handler then returns the status.
+bool is_taken_over(ngx_http_request_t *r, ngx_uint_t status);
 
 // One log line at the level of whose fault it is, then the page (or the site's error_page): status 400, 502 or 500 by
 // fault, or the error's own.

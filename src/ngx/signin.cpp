@@ -34,6 +34,12 @@ std::optional<oidc::Ticket> unseal_ticket(Provider &provider, const Cookie &cook
     return ticket;
 }
 
+// A form_post answer comes as a cross-site POST: on plain http no browser would bring the ticket along.
+bool can_post_back(std::string_view origin) {
+    auto url = oidc::http::parse_url(origin);
+    return is_secure(origin) || (url && oidc::http::is_loopback_host(url->host));
+}
+
 struct LiveTicket {
     Cookie cookie;
     int64_t created;
@@ -59,28 +65,33 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
         if (ticket) {
             live.push_back({cookie, ticket->created});
         } else {
-            set_own_cookie(r, {without_host_prefix(cookie.name), {}}, secure, 0);
+            delete_ticket(r, without_host_prefix(cookie.name), secure);
         }
     }
     std::sort(live.begin(), live.end(), [](const LiveTicket &a, const LiveTicket &b) { return a.created < b.created; });
     return live;
 }
 
-// Seals the ticket; a long target is shortened before an older login is given up for it.
+// Seals the ticket; a long target is shortened before an older login is given up for it. Empty: it fits into no ticket.
 std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticket ticket, size_t room) {
-    std::string sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+    auto seal = [&] {
+        std::string record = oidc::write_ticket(ticket);
+        return record.empty() ? record : provider.sealers->ticket.seal(record, name, ngx_time());
+    };
+    std::string sealed = seal();
     if (name.size() + sealed.size() + 3 > room) {
         ticket.target = ticket.target.substr(0, ticket.target.find('?'));
-        sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+        sealed = seal();
     }
     if (name.size() + sealed.size() + 3 > max_ticket_bytes) {
         ticket.target = "/";
-        sealed = provider.sealers->ticket.seal(oidc::write_ticket(ticket), name, ngx_time());
+        sealed = seal();
     }
     return sealed;
 }
 
-void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun,
+// False when the ticket cannot be written.
+bool store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun,
                   bool secure) {
     std::vector<LiveTicket> live = live_tickets(r, context, secure);
     size_t used = 0;
@@ -90,15 +101,20 @@ void store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, c
     std::string name = std::string(ticket_prefix) + begun.state;
     std::string sealed =
         seal_ticket(provider, name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
+    if (sealed.empty()) {
+        return false;
+    }
     size_t size = own_cookie_name(name, secure).size() + sealed.size() + 3;
     for (size_t oldest = 0; oldest < live.size(); oldest++) {
         if (live.size() - oldest < max_tickets && used + size <= max_ticket_bytes) {
             break;
         }
         used -= bytes_of(live[oldest].cookie);
-        set_own_cookie(r, {without_host_prefix(live[oldest].cookie.name), {}}, secure, 0);
+        delete_ticket(r, without_host_prefix(live[oldest].cookie.name), secure);
     }
-    set_own_cookie(r, {name, sealed}, secure, provider.login_timeout);
+    auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
+    set(r, {name, sealed}, secure, provider.login_timeout);
+    return true;
 }
 
 // The times of callbacks in the last minute, oldest first.
@@ -147,6 +163,11 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     if (!origin) {
         return fail(r, {&provider, origin.error(), {}, "login", 0, {}});
     }
+    if (provider.posts_back() && !can_post_back(*origin)) {
+        auto error = oidc::our_error("form_post_http",
+                                     "\"response_mode form_post\" needs https or a loopback name, found " + *origin);
+        return fail(r, {&provider, error, {}, "login", 0, {}});
+    }
     auto data = provider.keyring->current();
     if (!data) {
         return wait_for_data(r, context, provider);
@@ -166,21 +187,22 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     if (!begun) {
         return fail(r, {&provider, begun.error(), {}, "login", 0, {}});
     }
-    if (oidc::write_ticket(begun->ticket).empty()) {
-        return fail(r, {&provider,
-                        oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket"),
-                        {},
-                        "login",
-                        0,
-                        {}});
+    if (!store_ticket(r, context, provider, *begun, is_secure(*origin))) {
+        auto error = oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket");
+        return fail(r, {&provider, error, {}, "login", 0, {}});
     }
-    store_ticket(r, context, provider, *begun, is_secure(*origin));
     main_conf(r)->state->add(Count::logins_started);
     context.status = "login";
     return send_redirect(r, begun->url);
 }
 
 }  // namespace
+
+void delete_ticket(ngx_http_request_t *r, std::string_view name, bool secure) {
+    const std::vector<Provider *> &providers = main_conf(r)->providers;
+    bool cross_site = std::any_of(providers.begin(), providers.end(), [](Provider *one) { return one->posts_back(); });
+    (cross_site ? set_cross_site_cookie : set_own_cookie)(r, {name, {}}, secure, 0);
+}
 
 std::string login_url(const Provider &provider, std::string_view return_to) {
     std::string url = std::string(view(provider.login_uri)) + "?provider=" + oidc::percent_encode(view(provider.name));
@@ -222,7 +244,8 @@ void count_callback(ngx_http_request_t *r, Context &context, Provider &provider,
         text += std::to_string(time) + " ";
     }
     std::string sealed = provider.sealers->guard.seal(text, loop_cookie, ngx_time());
-    set_own_cookie(r, {loop_cookie, sealed}, secure, loop_window);
+    auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
+    set(r, {loop_cookie, sealed}, secure, loop_window);
 }
 
 std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context,

@@ -187,7 +187,7 @@ ngx_int_t add_variables(ngx_conf_t *cf) {
     for (size_t i = 0; i < std::size(rows); i++) {
         added = added && add(cf, rows[i].name, entry<&get_row, NGX_ERROR>, i, 0);
     }
-    return added ? NGX_OK : NGX_ERROR;
+    return added ? take_over_remote_user(cf) : NGX_ERROR;
 }
 
 // nginx indexes every variable that the configuration names.

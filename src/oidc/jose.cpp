@@ -205,6 +205,7 @@ Result<Jws> parse_jws(std::string_view token, size_t max_size) {
 
 // RFC 7515 5.2.
 Result<SignedPayload> verify_payload(std::string_view token, const KeySet &keys, const VerifyRules &rules) {
+    const jose::CleanErrors clean;
     auto compact = parse_compact(token, rules.max_size);
     if (!compact) {
         return compact.error();

@@ -1,6 +1,7 @@
 // The table of signature algorithms, shared by the parts of jose.
 #pragma once
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <memory>
@@ -8,6 +9,11 @@
 #include <string_view>
 
 namespace oidc::jose {
+
+// OpenSSL's queue of errors belongs to the whole process: whoever tried something leaves it empty.
+struct CleanErrors {
+    ~CleanErrors() { ERR_clear_error(); }
+};
 
 // RFC 7518 3.1 and RFC 8037.
 struct Alg {

@@ -188,6 +188,7 @@ std::string half_hash(std::string_view alg, std::string_view text, std::string_v
 }
 
 Result<SigningKey> SigningKey::from_pem(std::string_view pem, std::string_view alg, std::string_view kid) {
+    const jose::CleanErrors clean;
     const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_pass_phrase, nullptr) : nullptr;
     if (key == nullptr) {
@@ -222,6 +223,7 @@ Result<bool> SigningKey::choose_alg(std::string_view wanted) {
 }
 
 Result<std::string> SigningKey::sign(const Json &header, const Json &claims) const {
+    const jose::CleanErrors clean;
     const Alg *known = jose::find_alg(alg_);
     if (known == nullptr || !key_) {
         return key_error("there is none");

@@ -42,6 +42,7 @@ std::optional<int64_t> read_seconds(std::string_view text) {
 void add_wishes(Query &query, const Client &client, const LoginStart &start) {
     const int64_t max_age = start.max_age >= 0 ? start.max_age : client.max_age;
     query.set("scope", client.scope);
+    query.set("response_mode", client.response_mode);
     query.set("max_age", max_age >= 0 ? std::to_string(max_age) : "");
     query.set("acr_values", join_words(client.acr_values));
     for (const auto &[name, value] : start.extra) {

@@ -33,7 +33,8 @@ struct Client {
     std::string config_url;                // empty: issuer + the well-known path (D 4)
     std::string scope = "openid";
     std::string redirect_uri = "/oidc_callback";  // path or absolute URL
-    std::string post_logout_uri;                  // path, absolute URL or empty
+    std::string response_mode;    // as sent; empty: query, which needs no word (OAuth 2.0 Multiple Response Types 2.1)
+    std::string post_logout_uri;  // path, absolute URL or empty
     bool logout_token_hint = false;
     bool userinfo = false;
     bool insecure_http = false;

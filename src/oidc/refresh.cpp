@@ -154,8 +154,9 @@ RefreshAction Refresh::begin(int64_t now) {
     tokens_.access_token = session_[Field::access_token];
     const bool can_ask = client_.userinfo && !tokens_.access_token.empty() && !is_access_token_over(session_.head, now);
     return can_ask ? ask_userinfo(now)
-                   : stop(provider_error("refresh_impossible", "there is no refresh token, and no access token that "
-                                                               "UserInfo could be asked with"));
+                   : stop(provider_error("refresh_impossible",
+                                         "there is no refresh token, and no access token that "
+                                         "UserInfo could be asked with"));
 }
 
 RefreshAction Refresh::resume(const http::Reply &reply, int64_t now) {
@@ -226,8 +227,8 @@ RefreshAction Refresh::ask_userinfo(int64_t now) {
 
 RefreshAction Refresh::judge_userinfo(int64_t now) {
     if (userinfo_.status == 401 || userinfo_.status == 403) {
-        return stop(provider_error("userinfo_refused", "UserInfo refuses the access token with status " +
-                                                           std::to_string(userinfo_.status)));
+        return stop(provider_error(
+            "userinfo_refused", "UserInfo refuses the access token with status " + std::to_string(userinfo_.status)));
     }
     auto userinfo = read_userinfo(client_, *data_, userinfo_, session_[Field::sub]);
     if (userinfo) {

@@ -17,10 +17,10 @@ namespace oidc {
 // session_refresh and session_recheck.
 struct RefreshPolicy {
     bool on = true;
-    bool required = false;     // without a living access token there is no answer
-    bool id_token = false;     // $oidc_id_token is in use: it has to live too
-    int64_t before = 60;       // seconds before the end of a token
-    int64_t recheck = 0;       // seconds, 0: off
+    bool required = false;  // without a living access token there is no answer
+    bool id_token = false;  // $oidc_id_token is in use: it has to live too
+    int64_t before = 60;    // seconds before the end of a token
+    int64_t recheck = 0;    // seconds, 0: off
     bool watches() const { return on || recheck > 0; }
 };
 
@@ -48,7 +48,8 @@ public:
     RefreshAction resume(const http::Reply &reply, int64_t now);
     RefreshAction resume(std::shared_ptr<const ProviderData> data, int64_t now);
 
-    // The provider has said no, or answered with what must not be trusted: the session ends. Otherwise it was only away.
+    // The provider has said no, or answered with what must not be trusted: the session ends. Otherwise it was only
+    // away.
     static bool ends_session(const Error &error);
 
 private:

@@ -2,6 +2,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
@@ -89,12 +90,22 @@ SealKey::SealKey(std::string_view key) {
     memcpy(id_, hkdf(key, "auth_oidc key id").data(), id_size);
 }
 
+// Nonces are drawn a few at a time: one call of the generator costs as much as the encryption.
+std::string SealKey::fresh_nonce() const {
+    if (nonces_.empty()) {
+        nonces_ = random_bytes(32 * nonce_size);
+    }
+    std::string nonce = nonces_.substr(nonces_.size() - nonce_size);
+    nonces_.resize(nonces_.size() - nonce_size);
+    return nonce;
+}
+
 std::string SealKey::seal(std::string_view plain, std::string_view associated) const {
     if (plain.size() > INT_MAX - overhead || associated.size() > INT_MAX) {
         throw std::length_error("too long to be sealed");
     }
     std::string sealed(1, seal_format);
-    sealed.append(bytes(id_, id_size)).append(random_bytes(nonce_size));
+    sealed.append(bytes(id_, id_size)).append(fresh_nonce());
     sealed.resize(overhead + plain.size());
 
     unsigned char *head = reinterpret_cast<unsigned char *>(sealed.data());
@@ -130,6 +141,7 @@ long SealKey::open_into(std::string_view sealed, std::string_view associated, un
         EVP_DecryptFinal_ex(context, out + text.size(), &size)) {
         return static_cast<long>(text.size());
     }
+    ERR_clear_error();                  // the queue belongs to the whole process
     OPENSSL_cleanse(out, text.size());  // GCM decrypts before it verifies: nobody may see that
     return -1;
 }

@@ -16,7 +16,8 @@ namespace oidc {
 // RFC 5869 with an empty salt: 32 bytes of key from a secret of any length.
 std::string hkdf(std::string_view secret, std::string_view label);
 
-// One key with its initialised cipher contexts; not copied, kept for the life of the worker.
+// One key with its initialised cipher contexts; not copied, made in the worker (never before a fork: the nonces it
+// holds ready would be used twice) and kept for its life.
 class SealKey {
 public:
     explicit SealKey(std::string_view key);  // 32 bytes
@@ -35,6 +36,8 @@ private:
     using Context = std::unique_ptr<EVP_CIPHER_CTX, Free>;
     static Context new_context(const unsigned char *key, bool encrypt);
     Context encrypt_, decrypt_;  // initialised once with the key: a call only sets the nonce
+    std::string fresh_nonce() const;
+    mutable std::string nonces_;
     unsigned char id_[4];
 };
 

@@ -1,12 +1,7 @@
 #include "text.hpp"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <stdexcept>
 
 namespace oidc {
 
@@ -71,25 +66,38 @@ bool decode_tail(const unsigned char *in, size_t left, unsigned char *out) {
     return ((a | b | c) & 0x80) == 0 && unused == 0;
 }
 
-bool is_unreserved(unsigned char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
+constexpr std::array<bool, 256> make_unreserved() {
+    std::array<bool, 256> unreserved{};
+    for (const char c : std::string_view(base64url_alphabet)) {
+        unreserved[static_cast<unsigned char>(c)] = true;
+    }
+    unreserved['.'] = unreserved['~'] = true;
+    return unreserved;
+}
+constexpr std::array<bool, 256> is_unreserved = make_unreserved();
+
+// Into place: an authorization request is some five hundred characters, and a stranger may ask for many.
+void append_escaped(std::string &out, std::string_view text, bool blank_is_plus) {
+    const size_t start = out.size();
+    out.resize(start + 3 * text.size());
+    char *to = out.data() + start;
+    for (const unsigned char c : text) {
+        if (is_unreserved[c]) {
+            *to++ = static_cast<char>(c);
+        } else if (c == ' ' && blank_is_plus) {
+            *to++ = '+';
+        } else {
+            *to++ = '%';
+            *to++ = hex_digits[c >> 4];
+            *to++ = hex_digits[c & 15];
+        }
+    }
+    out.resize(static_cast<size_t>(to - out.data()));
 }
 
 std::string escape_with(std::string_view text, bool blank_is_plus) {
     std::string out;
-    out.reserve(text.size() + 16);
-    for (const unsigned char c : text) {
-        if (is_unreserved(c)) {
-            out += static_cast<char>(c);
-        } else if (c == ' ' && blank_is_plus) {
-            out += '+';
-        } else {
-            out += '%';
-            out += hex_digits[c >> 4];
-            out += hex_digits[c & 15];
-        }
-    }
+    append_escaped(out, text, blank_is_plus);
     return out;
 }
 
@@ -201,11 +209,14 @@ std::string form_encode(std::string_view text) {
 
 std::string form_encode(const Parameters &parameters) {
     std::string out;
+    out.reserve(1024);
     for (const auto &[name, value] : parameters) {
         if (!out.empty()) {
             out += '&';
         }
-        out += form_encode(name) + '=' + form_encode(value);
+        append_escaped(out, name, true);
+        out += '=';
+        append_escaped(out, value, true);
     }
     return out;
 }
@@ -247,44 +258,6 @@ const std::string *find_duplicate(const Parameters &parameters) {
         }
     }
     return nullptr;
-}
-
-Digest sha256(std::string_view data) {
-    Digest out;
-    // Fetched once: EVP_sha256() makes OpenSSL 3 look the algorithm up at every use.
-    static const EVP_MD *const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    if (EVP_Digest(data.data(), data.size(), out.data(), nullptr, algorithm, nullptr) != 1) {
-        throw std::runtime_error("SHA-256 failed");
-    }
-    return out;
-}
-
-Digest hmac_sha256(std::string_view key, std::string_view data) {
-    Digest out;
-    // An empty key must not be a null pointer, which means "the key of before".
-    const char *const key_data = key.empty() ? "" : key.data();
-    size_t size = 0;
-    if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key_data, key.size(), octets(data), data.size(),
-                  out.data(), out.size(), &size) == nullptr) {
-        throw std::runtime_error("HMAC-SHA-256 failed");
-    }
-    return out;
-}
-
-bool equal_constant_time(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-std::string random_bytes(size_t count) {
-    std::string out(count, '\0');
-    if (RAND_bytes(reinterpret_cast<unsigned char *>(out.data()), static_cast<int>(count)) != 1) {
-        throw std::runtime_error("no random bytes");
-    }
-    return out;
-}
-
-std::string random_token() {
-    return base64url_encode(random_bytes(32));
 }
 
 std::string html_escape(std::string_view text) {

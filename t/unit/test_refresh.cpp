@@ -23,10 +23,10 @@ struct Renewal {
     Client client = fake::client();
     ProviderData data = fake::data({&rsa()});
     ProviderData fetched = fake::data({&rsa()});
-    Json claims = fake::with(fake::with(fake::with(fake::claims(), "nonce", nullptr), "exp", "1700006000"), "iat",
-                             "1700003000");
-    Json tokens =
-        fake::json(R"({"access_token":"new-access","token_type":"Bearer","refresh_token":"new-refresh","expires_in":300})");
+    Json claims =
+        fake::with(fake::with(fake::with(fake::claims(), "nonce", nullptr), "exp", "1700006000"), "iat", "1700003000");
+    Json tokens = fake::json(
+        R"({"access_token":"new-access","token_type":"Bearer","refresh_token":"new-refresh","expires_in":300})");
     std::string userinfo = R"({"sub":"alice","groups":["staff"]})";
     const fake::Key *signer = &rsa();
     bool with_id_token = true;
@@ -284,10 +284,8 @@ void identity_must_stay_the_same(void **) {
     const struct {
         const char *name, *value, *rule;
     } cases[] = {
-        {"sub", "\"bob\"", "refresh_sub"},
-        {"iss", "\"https://other.example\"", "id_token_iss"},
-        {"aud", "\"app 2\"", "id_token_aud"},
-        {"aud", R"(["app 1","app 2"])", nullptr},
+        {"sub", "\"bob\"", "refresh_sub"},     {"iss", "\"https://other.example\"", "id_token_iss"},
+        {"aud", "\"app 2\"", "id_token_aud"},  {"aud", R"(["app 1","app 2"])", nullptr},
         {"exp", "1700000001", "id_token_exp"},
     };
     for (const auto &one : cases) {

@@ -1,0 +1,22 @@
+// What the files about the oidc_provider block share.
+#pragma once
+
+#include "config.hpp"
+
+namespace auth_oidc {
+
+inline std::string text(const ngx_str_t &value) {
+    return std::string(view(value));
+}
+std::vector<std::string> words(const ngx_array_t *list);
+// Letters, digits, "-", "_" and ".".
+bool is_token(std::string_view value);
+
+// One message of a provider's block, at the line of its directive: which one, what is wrong, what to write.
+char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message, std::string_view directive = {});
+
+// What must be there and what was written, before defaults; then what fits together, with them.
+char *check_required(ngx_conf_t *cf, const Provider &provider);
+char *check_values(ngx_conf_t *cf, const Provider &provider);
+
+}  // namespace auth_oidc

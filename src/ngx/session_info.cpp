@@ -1,0 +1,61 @@
+// session_uri: "who am I" for scripts. 200 for strangers too, never a token, and no activity for the idle life.
+#include "../oidc/json.hpp"
+#include "endpoints.hpp"
+#include "lookup.hpp"
+#include "signin.hpp"
+
+namespace auth_oidc {
+namespace {
+
+std::string quoted_or_null(std::string_view text) {
+    return text.empty() ? "null" : "\"" + oidc::json_escape(text) + "\"";
+}
+
+// The claims as the provider gave them; from the flat table where the session holds no more.
+std::string claims_of(const oidc::SessionView *session) {
+    if (session == nullptr) {
+        return "null";
+    }
+    std::string_view claims = session->field(oidc::Field::claims_json);
+    if (!claims.empty()) {
+        return std::string(claims);
+    }
+    std::string text = "{";
+    for (uint32_t i = 0; i < session->head().claim_count; i++) {
+        auto [name, value] = session->claim_at(i);
+        text += (i == 0 ? "\"" : ",\"") + oidc::json_escape(name) + "\":\"" + oidc::json_escape(value) + "\"";
+    }
+    return text + "}";
+}
+
+int64_t end_of(const oidc::SessionHead &head) {
+    return head.ends_at_last != 0 && head.ends_at_last < head.ends ? head.ends_at_last : head.ends;
+}
+
+}  // namespace
+
+ngx_int_t serve_session(ngx_http_request_t *r, Context &context) {
+    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return refuse_method(r, "GET, HEAD");
+    }
+    ngx_int_t found = find_session(r, context, context.endpoint->providers);
+    if (found == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+    if (found == NGX_ERROR) {
+        auto error =
+            oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
+        return fail(r, {nullptr, error, {}, "session look-up", 1, {}});
+    }
+    const oidc::SessionView *session = load_session(r, context);
+    const Provider &shown = session ? *context.session.provider : *context.endpoint->providers[0];
+    std::string body = std::string("{\"is_logged_in\":") + (session ? "true" : "false");
+    body += ",\"provider\":" + quoted_or_null(session ? view(shown.name) : std::string_view());
+    body += ",\"expires\":" + (session ? std::to_string(end_of(session->head())) : "null");
+    body += ",\"login_url\":" + quoted_or_null(login_url(shown, {}));
+    body += ",\"logout_url\":" + quoted_or_null(view(shown.logout_uri));
+    body += ",\"user\":" + claims_of(session) + "}";
+    return send_answer(r, {NGX_HTTP_OK, "application/json", std::move(body), {}});
+}
+
+}  // namespace auth_oidc

@@ -1,0 +1,81 @@
+# Back-Channel Logout 1.0 (protocol.md 6): each bad token is refused by its own rule, a good one ends what it names and nothing else.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use OIDC::Test;
+
+my ($ngx, $op, $browser) = site(provider => 'backchannel_logout_uri /backchannel;', workers => 2);
+my $event = 'http://schemas.openid.net/event/backchannel-logout';
+my %form = (headers => { 'Content-Type' => 'application/x-www-form-urlencoded' });
+
+sub send_token {
+    my ($token, %option) = @_;
+    secret($token);
+    return $browser->fresh->request('POST', '/backchannel', kind => 'none', body => form_encode([['logout_token', $token]]), %form, %option);
+}
+
+# A new visitor who signs in as this user, in a session of the provider's own.
+sub visitor {
+    my ($sub, $sid) = @_;
+    my $who = $browser->fresh;
+    $op->with(claims => { sub => $sub, sid => $sid }, sub { $who->login('/app') });
+    ok has_session($who), "$sub is signed in";
+    return $who;
+}
+
+my $alice = visitor('alice', 'sid-1');
+my $other = visitor('alice', 'sid-2');
+my $bob = visitor('bob', 'sid-3');
+
+my @bad = (
+    ['another issuer', iss => 'https://other.example.com'], ['no issuer', iss => undef],
+    ['another audience', aud => 'other'], ['no audience', aud => undef], ['aud is a number', aud => 5],
+    ['iat is missing', iat => undef], ['iat is a text', iat => 'now'], ['iat is old', iat => time - 1000],
+    ['iat is in the future', iat => time + 1000], ['iat is negative', iat => -1],
+    ['expired', exp => time - 1000], ['exp is a text', exp => 'later'], ['not yet', nbf => time + 1000],
+    ['no jti', jti => undef], ['an empty jti', jti => ''], ['jti is a number', jti => 5],
+    ['no events', events => undef], ['events is a text', events => $event], ['another event', events => { other => {} }],
+    ['the event is a text', events => { $event => 'yes' }], ['a nonce', nonce => 'x'], ['an empty nonce', nonce => ''],
+    ['neither sid nor sub', sid => undef], ['sid is empty', sid => ''], ['sid is a number', sid => 7],
+    ['sub is an array', sub => ['alice']],
+    ['typ of an ID token', how => { header => { typ => 'id+jwt' } }], ['typ of an access token', how => { header => { typ => 'at+jwt' } }],
+    ['alg none', how => { header => { typ => 'logout+jwt', alg => 'none' } }], ['crit', how => { header => { typ => 'logout+jwt', crit => ['x'] } }],
+);
+for my $bad (@bad) {
+    my ($name, %claims) = @$bad;
+    my $answer = send_token($op->logout_token(sid => 'sid-1', %claims));
+    is $answer->status, 400, "$name: 400";
+    is $answer->header('Cache-Control'), 'no-store', "$name: no-store";
+}
+is send_token('not.a.token')->status, 400, 'no token at all';
+is send_token('x' x 40_000)->status, 400, 'too long a token';
+is $browser->fresh->request('POST', '/backchannel', kind => 'none', body => 'logout_token=a&logout_token=b', %form)->status, 400, 'two tokens';
+is $browser->fresh->request('POST', '/backchannel', kind => 'none', body => 'other=a', %form)->status, 400, 'none';
+is $browser->fresh->request('POST', '/backchannel', kind => 'none', body => '{}', headers => { 'Content-Type' => 'application/json' })->status,
+    400, 'no form';
+is get('/backchannel')->status, 405, 'GET';
+ok has_session($_), 'nobody was signed out by any of these' for $alice, $other, $bob;
+
+my $good = $op->logout_token(sid => 'sid-1');
+my $answer = send_token($good);
+is $answer->status, 200, 'a good token';
+is $answer->header('Cache-Control'), 'no-store', 'no-store';
+ok !has_session($alice), 'ends the session with that sid';
+ok has_session($_), 'and no other' for $other, $bob;
+is send_token($good)->status, 400, 'the same token again';
+is send_token($op->logout_token(sid => 'unknown'))->status, 200, 'an unknown sid';
+is send_token($op->logout_token(sid => 'sid-1'))->status, 200, 'a session that is gone already';
+
+my $third = visitor('alice', 'sid-4');
+is send_token($op->logout_token(sub => 'alice', how => { header => { typ => 'JWT' } }))->status, 200, 'by sub, with typ JWT';
+ok !has_session($_), 'ends all of that user' for $other, $third;
+ok has_session($bob), 'and nobody else';
+is send_token($op->logout_token(sid => 'sid-3', sub => 'bob', how => { header => {} }))->status, 200, 'without a typ';
+ok !has_session($bob), 'ends it';
+unlike $ngx->access_log . $ngx->error_log, qr/logout_token=/, 'no log has a token';
+
+done_testing;
