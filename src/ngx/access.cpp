@@ -3,6 +3,7 @@
 #include "lookup.hpp"
 #include "module.hpp"
 #include "request.hpp"
+#include "require.hpp"
 #include "signin.hpp"
 
 namespace auth_oidc {
@@ -98,6 +99,9 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
     LocationConf *location = location_conf(r);
     std::string mode = location->anonymous ? evaluate(r, location->anonymous) : "auto";
     context.login_provider = providers[0];
+    if (mode == "allow" && location->policy != nullptr) {
+        mode = "auto";  // what not every account may see, a stranger may not
+    }
     if (mode == "allow") {
         return NGX_DECLINED;  // never NGX_OK: `satisfy any; deny all` would open
     }
@@ -170,7 +174,7 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     if (found == NGX_OK) {
         note_use(r, context);
         context.status = "session";
-        return NGX_OK;
+        return check_rules(r, context);
     }
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -190,6 +194,14 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
 
 }  // namespace
 
+bool is_navigation(ngx_http_request_t *r) {
+    return kind_of(r) == Kind::navigation;
+}
+
+bool is_program(ngx_http_request_t *r) {
+    return kind_of(r) == Kind::program;
+}
+
 ngx_int_t send_choice(ngx_http_request_t *r, const Providers &providers, const std::string &target, ngx_uint_t status) {
     std::vector<std::string> urls;
     for (const Provider *provider : providers) {
@@ -206,6 +218,9 @@ ngx_int_t on_preaccess(ngx_http_request_t *r) {
     MainConf *main = main_conf(r);
     if (r != r->main || main->providers.empty()) {
         return NGX_DECLINED;
+    }
+    if (!server_conf(r)->headers.empty()) {
+        remove_aliases(r, server_conf(r)->headers);
     }
     RequestCookies cookies;
     cookies.collect(r, *main, true);

@@ -5,6 +5,7 @@
 #include "../oidc/http.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
+#include "require.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -62,6 +63,12 @@ ngx_command_t commands[] = {
      offsetof(LocationConf, require_values), nullptr},
     {ngx_string("auth_oidc_claim_set"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_claim_variable,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_oidc_require"), anywhere | NGX_CONF_2MORE, set_require, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, policy), nullptr},
+    {ngx_string("auth_oidc_set_header"), anywhere | NGX_CONF_TAKE2, set_set_header, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, headers), nullptr},
+    {ngx_string("auth_oidc_max_age"), anywhere | NGX_CONF_TAKE1, set_max_age, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, max_age), nullptr},
     {ngx_string("auth_oidc_remote_user"), anywhere | NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
     {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,

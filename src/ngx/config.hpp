@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../oidc/provider.hpp"
+#include "../oidc/rules.hpp"
 #include "../oidc/seal.hpp"
 #include "fetch.hpp"
 #include "keyring.hpp"
@@ -15,6 +16,8 @@
 #include "store.hpp"
 
 namespace auth_oidc {
+
+struct SetHeader;
 
 // Where a directive stands, for messages that are written after the whole file was read.
 struct Where {
@@ -109,8 +112,8 @@ struct MainConf {
     std::vector<Provider *> providers;
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
-    bool nested_claims = false;    // auth_oidc_claim_set looks into claims
-    ngx_array_t *zones = nullptr;  // of ngx_str_t: what keyval_zone declared
+    std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
+    ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
 
     Provider *find(std::string_view name) const;
 };
@@ -125,8 +128,9 @@ struct ServerConf {
     std::vector<ServerName> names;      // none: any host
     std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
-    bool any_provider = false;    // some auth_oidc here holds a variable
-    bool many_base_urls = false;  // some location has an auth_oidc_base_url of its own
+    std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
+    bool any_provider = false;         // some auth_oidc here holds a variable
+    bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
 };
 
 // One auth_require: all of its values are there and not "0".
@@ -140,6 +144,10 @@ struct LocationConf {
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
     ngx_flag_t touch = NGX_CONF_UNSET;
+    ngx_http_complex_value_t *max_age = nullptr;
+    oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
+    Where policy_where;
+    std::vector<SetHeader> *headers = nullptr;
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.

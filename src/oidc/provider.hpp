@@ -23,6 +23,8 @@ struct Keep {
     bool userinfo = false;     // UserInfo's answer as it came
     bool all_claims = true;    // every top-level claim in the flat table; else those named
     std::vector<std::string> claims;
+    std::vector<std::string> rules;   // paths that rules ask for: their values one by one
+    std::vector<std::string> nested;  // paths behind variables: their texts
 };
 
 // What the configuration says in place of the provider's metadata; empty: the metadata's.
