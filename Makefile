@@ -143,7 +143,7 @@ test: ## install what is missing, build, and run every test (TESTS=t/x.t ARGS=-v
 	@$(MAKE) module
 	@$(MAKE) unit-programs
 	@$(MAKE) replay-programs
-	@$(MAKE) $(node)
+	@$(MAKE) -s $(node)
 	@$(MAKE) run-tests
 
 # What `test` runs once everything is there; `sanitize` runs the same with other programs.
@@ -187,7 +187,7 @@ sanitize: ## run all tests with ASan and UBSan in nginx and module, then the mai
 	@t/tools/nginx-with-sanitizers $(out)/sanitize/debian '$(CC)' '$(sanitizers)'
 	@$(MAKE) module $(sanitized) LD_OPT='$(sanitizers)' CC_OPT='-g -O1 $(sanitizers) -Wno-maybe-uninitialized -DNGX_DEBUG_PALLOC=1'
 	@$(MAKE) unit-programs replay-programs $(sanitized) CXXFLAGS='-g -O1 $(sanitizers) -fno-sanitize-recover=all'
-	@$(MAKE) $(node)
+	@$(MAKE) -s $(node)
 	@OIDC_NGINX=$(out)/sanitize/debian/nginx OIDC_PATIENCE=60 $(MAKE) run-tests $(sanitized)
 	@$(MAKE) module
 	@OIDC_VALGRIND=1 $(MAKE) run-tests TESTS='$(VALGRIND_TESTS)'
@@ -226,7 +226,7 @@ bench: ## measure against plain nginx, as ratios and as instructions for a reque
 demo: ## install what is missing, build, and show a sign-in with a real provider on this machine
 	@pkg/deps install demo
 	@$(MAKE) module
-	@$(MAKE) $(node)
+	@$(MAKE) -s $(node)
 	@OIDC_BUILD=$(out) OIDC_NODE=$(node_dir) pkg/demo start
 
 .PHONY: demo-stop

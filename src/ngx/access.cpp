@@ -4,6 +4,7 @@
 #include "module.hpp"
 #include "refresher.hpp"
 #include "request.hpp"
+#include "require.hpp"
 #include "signin.hpp"
 
 namespace auth_oidc {
@@ -99,6 +100,9 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
     LocationConf *location = location_conf(r);
     std::string mode = location->anonymous ? evaluate(r, location->anonymous) : "auto";
     context.login_provider = providers[0];
+    if (mode == "allow" && location->policy != nullptr) {
+        mode = "auto";  // what not every account may see, a stranger may not
+    }
     if (mode == "allow") {
         return NGX_DECLINED;  // never NGX_OK: `satisfy any; deny all` would open
     }
@@ -171,7 +175,8 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     if (found == NGX_OK) {
         note_use(r, context);
         context.status = "session";
-        return keep_fresh(r, context);
+        ngx_int_t fresh = keep_fresh(r, context);
+        return fresh == NGX_OK ? check_rules(r, context) : fresh;
     }
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -191,6 +196,14 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
 
 }  // namespace
 
+bool is_navigation(ngx_http_request_t *r) {
+    return kind_of(r) == Kind::navigation;
+}
+
+bool is_program(ngx_http_request_t *r) {
+    return kind_of(r) == Kind::program;
+}
+
 ngx_int_t send_choice(ngx_http_request_t *r, const Providers &providers, const std::string &target, ngx_uint_t status) {
     std::vector<std::string> urls;
     for (const Provider *provider : providers) {
@@ -207,6 +220,9 @@ ngx_int_t on_preaccess(ngx_http_request_t *r) {
     MainConf *main = main_conf(r);
     if (r != r->main || main->providers.empty()) {
         return NGX_DECLINED;
+    }
+    if (!server_conf(r)->headers.empty()) {
+        remove_aliases(r, server_conf(r)->headers);
     }
     RequestCookies cookies;
     cookies.collect(r, *main, true);

@@ -201,7 +201,8 @@ ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     page.next = words.next;
     page.problem = problem;
     if (!failure.retry_url.empty()) {
-        page.links.push_back({"Sign in again", failure.retry_url});
+        page.links.push_back(
+            {failure.retry_text.empty() ? "Sign in again" : std::string_view(failure.retry_text), failure.retry_url});
     }
     return send_answer(r, {status, "text/html; charset=utf-8", error_page(page), {}});
 }

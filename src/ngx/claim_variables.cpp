@@ -19,24 +19,13 @@ std::string path_of(ngx_conf_t *cf) {
     return path;
 }
 
-// Parsed once for a request, however many variables look into it.
-const oidc::Json &claims_of(ngx_http_request_t *r, Context &context) {
-    if (!context.claims) {
-        const oidc::SessionView *session = load_session(r, context);
-        auto parsed = oidc::parse_object(session ? session->field(oidc::Field::claims_json) : "{}", "claims");
-        context.claims = parsed ? *parsed : oidc::Json::object();
-    }
-    return context.claims;
-}
-
 ngx_int_t get_claim_variable(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t data) {
     value->not_found = 1;
     Context *context = get_context(r);
-    if (context == nullptr || context->session.provider == nullptr) {
-        return NGX_OK;
-    }
-    if (auto claim = oidc::find_claim(claims_of(r, *context), view(*reinterpret_cast<ngx_str_t *>(data)))) {
-        ngx_str_t text = copy(r->pool, oidc::claim_text(*claim));
+    const oidc::SessionView *session = context ? load_session(r, *context) : nullptr;
+    std::string key = oidc::nested_key(view(*reinterpret_cast<ngx_str_t *>(data)));
+    if (auto found = session ? session->claim(key) : std::nullopt) {
+        ngx_str_t text = borrow(*found);
         value->data = text.data;
         value->len = static_cast<unsigned>(text.len);
         value->valid = 1;
@@ -82,7 +71,7 @@ char *set_claim_variable(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     *path = copy(cf->pool, path_of(cf));
     variable->get_handler = entry<&get_claim_variable, NGX_ERROR>;
     variable->data = reinterpret_cast<uintptr_t>(path);
-    static_cast<MainConf *>(conf)->nested_claims = true;
+    static_cast<MainConf *>(conf)->nested_claims.emplace_back(view(*path));
     return static_cast<char *>(NGX_CONF_OK);
 }
 

@@ -6,6 +6,8 @@
 #include "config_values.hpp"
 #include "module.hpp"
 #include "refresher.hpp"
+#include "require.hpp"
+#include "status.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -63,10 +65,18 @@ ngx_command_t commands[] = {
      offsetof(LocationConf, require_values), nullptr},
     {ngx_string("auth_oidc_claim_set"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_claim_variable,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("auth_oidc_require"), anywhere | NGX_CONF_2MORE, set_require, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, policy), nullptr},
+    {ngx_string("auth_oidc_set_header"), anywhere | NGX_CONF_TAKE2, set_set_header, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, headers), nullptr},
+    {ngx_string("auth_oidc_max_age"), anywhere | NGX_CONF_TAKE1, set_max_age, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, max_age), nullptr},
     {ngx_string("auth_oidc_remote_user"), anywhere | NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
     {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, touch), nullptr},
+    {ngx_string("auth_oidc_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_status, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, anonymous), nullptr},
     {ngx_string("auth_oidc_base_url"), anywhere | NGX_CONF_TAKE1, set_base_url, NGX_HTTP_LOC_CONF_OFFSET,
@@ -81,6 +91,15 @@ ngx_command_t commands[] = {
     PROVIDER_TEXT(redirect_uri),
     PROVIDER_TEXT(logout_uri),
     PROVIDER_TEXT(post_logout_uri),
+    PROVIDER("logout_args", set_arguments, logout_args, nullptr),
+    PROVIDER_TEXT(authorization_endpoint),
+    PROVIDER_TEXT(token_endpoint),
+    PROVIDER_TEXT(userinfo_endpoint),
+    PROVIDER_TEXT(end_session_endpoint),
+    PROVIDER_TEXT(revocation_endpoint),
+    PROVIDER_TEXT(introspection_endpoint),
+    PROVIDER_TEXT(jwks_uri),
+    PROVIDER_TEXT(jwks_file),
     PROVIDER_TEXT(login_uri),
     PROVIDER_TEXT(session_uri),
     PROVIDER_TEXT(cookie_domain),

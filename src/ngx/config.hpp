@@ -8,6 +8,7 @@
 
 #include "../oidc/provider.hpp"
 #include "../oidc/refresh.hpp"
+#include "../oidc/rules.hpp"
 #include "../oidc/seal.hpp"
 #include "fetch.hpp"
 #include "keyring.hpp"
@@ -18,6 +19,7 @@
 namespace auth_oidc {
 
 class Refresher;
+struct SetHeader;
 
 // Where a directive stands, for messages that are written after the whole file was read.
 struct Where {
@@ -46,10 +48,13 @@ struct Provider {
     std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
+    ngx_str_t authorization_endpoint{}, token_endpoint{}, userinfo_endpoint{}, end_session_endpoint{};
+    ngx_str_t revocation_endpoint{}, introspection_endpoint{}, jwks_uri{}, jwks_file{};
     ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
     ngx_str_t scope{}, session_store{};
     ngx_str_t ssl_trusted_certificate{}, ssl_crl{}, ssl_name{}, ssl_certificate{}, ssl_certificate_key{}, http_proxy{};
     ngx_str_t client_key{}, client_key_alg{}, client_key_kid{};
+    ngx_http_complex_value_t *logout_args = nullptr;
     ngx_http_complex_value_t *extra_auth_args = nullptr;
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
@@ -112,8 +117,8 @@ struct MainConf {
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
     std::shared_ptr<Refresher> refresher;
-    bool nested_claims = false;    // auth_oidc_claim_set looks into claims
-    ngx_array_t *zones = nullptr;  // of ngx_str_t: what keyval_zone declared
+    std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
+    ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
 
     Provider *find(std::string_view name) const;
 };
@@ -128,8 +133,9 @@ struct ServerConf {
     std::vector<ServerName> names;      // none: any host
     std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
-    bool any_provider = false;    // some auth_oidc here holds a variable
-    bool many_base_urls = false;  // some location has an auth_oidc_base_url of its own
+    std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
+    bool any_provider = false;         // some auth_oidc here holds a variable
+    bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
 };
 
 // One auth_require: all of its values are there and not "0".
@@ -143,6 +149,10 @@ struct LocationConf {
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
     ngx_flag_t touch = NGX_CONF_UNSET;
+    ngx_http_complex_value_t *max_age = nullptr;
+    oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
+    Where policy_where;
+    std::vector<SetHeader> *headers = nullptr;
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.

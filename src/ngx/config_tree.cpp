@@ -6,6 +6,7 @@
 #include "config.hpp"
 #include "module.hpp"
 #include "refresher.hpp"
+#include "require.hpp"
 
 // Weak: an nginx without the rewrite module must load us too.
 extern "C" __attribute__((weak)) ngx_module_t ngx_http_rewrite_module;
@@ -94,6 +95,9 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         here.anonymous = above.anonymous;
     }
     note_base_url(cf, here);
+    if (merge_rules(cf, above, here) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
     ngx_conf_merge_value(here.touch, above.touch, 1);
     if (here.remote_user == nullptr) {
         here.remote_user = above.remote_user;
@@ -218,7 +222,9 @@ void keep_what_is_used(ngx_conf_t *cf, const MainConf &main, Provider &provider)
     keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1;
     keep.refresh_token = provider.revoke_on_logout == 1;
     keep.userinfo = uses_variable(cf, "oidc_userinfo");
-    keep.claims_json = provider.session_uri.len != 0 || main.nested_claims;
+    keep.claims_json = provider.session_uri.len != 0;
+    keep.rules = main.rule_claims;
+    keep.nested = main.nested_claims;
 }
 
 ngx_int_t complete(ngx_conf_t *cf) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "headers.hpp"
+
 namespace auth_oidc {
 namespace {
 
@@ -57,57 +59,10 @@ std::string without_ours(std::string_view line, const MainConf &main) {
     return kept;
 }
 
-// Takes an element out of the list without moving any other: headers_in points at elements. No part but the first may
-// end up empty (nginx reads element 0 of every further part without a look at its count), and the next push must get
-// fresh memory.
-void cut_part(ngx_http_request_t *r, ngx_list_part_t *part, ngx_list_part_t *before, ngx_uint_t index) {
-    ngx_list_t *list = &r->headers_in.headers;
-    auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
-    if (index + 1 < part->nelts && index > 0) {
-        auto *rest = static_cast<ngx_list_part_t *>(ngx_palloc(r->pool, sizeof(ngx_list_part_t)));
-        if (rest == nullptr) {
-            throw std::bad_alloc();
-        }
-        *rest = {elements + index + 1, part->nelts - index - 1, part->next};
-        part->next = rest;
-        part->nelts = index;
-        if (list->last == part) {
-            list->last = rest;
-        }
-    } else if (index + 1 < part->nelts) {
-        part->elts = elements + 1;
-        part->nelts--;
-    } else {
-        part->nelts = index;
-    }
-    if (part->nelts == 0 && before != nullptr) {
-        before->next = part->next;
-        if (list->last == part) {
-            list->last = before;
-        }
-    }
-    if (list->last->nelts > 0) {
-        list->nalloc = list->last->nelts;
-    }
-}
-
-void remove_line(ngx_http_request_t *r, const ngx_table_elt_t *header) {
-    ngx_list_part_t *before = nullptr;
-    for (ngx_list_part_t *part = &r->headers_in.headers.part; part != nullptr; before = part, part = part->next) {
-        auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
-        for (ngx_uint_t i = 0; i < part->nelts; i++) {
-            if (&elements[i] == header) {
-                cut_part(r, part, before, i);
-                return;
-            }
-        }
-    }
-}
-
 void strip_line(ngx_http_request_t *r, ngx_table_elt_t *header, const MainConf &main) {
     std::string kept = without_ours(view(header->value), main);
     if (kept.empty()) {
-        remove_line(r, header);
+        remove_header_line(r, header);
         header->value.len = 0;
     } else {
         header->value = copy(r->pool, kept);

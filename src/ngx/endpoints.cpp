@@ -113,12 +113,14 @@ std::string wanted_target(ngx_http_request_t *r, const oidc::Parameters &query) 
     return origin && *origin == url->origin() ? safe_target(url->target, "/") : "/";
 }
 
-// What login_args lets through; a third party's hint (C 4) always. Empty values are as good as none.
+// What login_args lets through; a third party's hint (C 4) and the wish for another account always. Empty values are as
+// good as none.
 oidc::Parameters passed_on(const Provider &provider, const oidc::Parameters &query) {
     oidc::Parameters extra;
     bool third_party = oidc::find_parameter(query, "iss") != nullptr;
     for (const auto &[name, value] : query) {
-        bool allowed = oidc::contains(provider.passed_on, name) || (third_party && name == "login_hint");
+        bool allowed = oidc::contains(provider.passed_on, name) || (third_party && name == "login_hint") ||
+                       (name == "prompt" && value == "select_account");
         if (allowed && !value.empty() && name != "provider" && name != "return_to" && name != "iss") {
             extra.emplace_back(name, value);
         }

@@ -56,7 +56,8 @@ ngx_int_t install_handlers(ngx_conf_t *cf) {
     bool installed = add_handler(core, NGX_HTTP_POST_READ_PHASE, entry<&on_post_read, NGX_ERROR>) == NGX_OK &&
                      add_handler(core, NGX_HTTP_SERVER_REWRITE_PHASE, entry<&on_server_rewrite, NGX_ERROR>) == NGX_OK &&
                      add_handler(core, NGX_HTTP_PREACCESS_PHASE, entry<&on_preaccess, NGX_ERROR>) == NGX_OK &&
-                     add_handler(core, NGX_HTTP_ACCESS_PHASE, entry<&on_access, NGX_ERROR>) == NGX_OK;
+                     add_handler(core, NGX_HTTP_ACCESS_PHASE, entry<&on_access, NGX_ERROR>) == NGX_OK &&
+                     add_handler(core, NGX_HTTP_PRECONTENT_PHASE, entry<&on_precontent, NGX_ERROR>) == NGX_OK;
     return installed ? NGX_OK : NGX_ERROR;
 }
 

@@ -17,6 +17,7 @@ bool uses_variable(ngx_conf_t *cf, std::string_view name);
 ngx_int_t on_post_read(ngx_http_request_t *r);       // takes the callback's query out of sight of every log
 ngx_int_t on_server_rewrite(ngx_http_request_t *r);  // endpoints
 ngx_int_t on_preaccess(ngx_http_request_t *r);       // our cookies leave the request
+ngx_int_t on_precontent(ngx_http_request_t *r);      // headers for the upstream
 ngx_int_t on_access(ngx_http_request_t *r);          // who may come in
 
 }  // namespace auth_oidc

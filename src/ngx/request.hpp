@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "../oidc/json.hpp"
 #include "../oidc/result.hpp"
 #include "../oidc/session.hpp"
 #include "alarm.hpp"
@@ -48,7 +47,6 @@ struct Context {
     bool collected = false;
 
     Lookup lookup;
-    oidc::Json claims;  // of the session, once somebody looks into them
     FoundSession session;
     Provider *login_provider = nullptr;  // the one that $oidc_login_url is about
 
@@ -115,6 +113,7 @@ struct Failure {
     const char *action = "login";  // what failed, for the log
     ngx_uint_t retry_after = 0;    // seconds, for 503
     std::string explanation;       // for the page, where the status alone says too little
+    std::string retry_text{};      // another word than "Sign in again"
 };
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure);
 

@@ -183,6 +183,8 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     start.extra = extra_parameters(r, provider, wish);
     start.now = ngx_time();
     start.retried = wish.retried;
+    start.acr_values = wish.acr_values;
+    start.max_age = wish.max_age;
     auto begun = oidc::begin_login(provider.client, data->metadata, start);
     if (!begun) {
         return fail(r, {&provider, begun.error(), {}, "login", 0, {}});

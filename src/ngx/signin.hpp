@@ -8,9 +8,11 @@
 namespace auth_oidc {
 
 struct LoginWish {
-    std::string target;      // where to return to
-    oidc::Parameters extra;  // beside extra_auth_args, over them
-    bool retried = false;    // the fresh login after login_required
+    std::string target;                   // where to return to
+    oidc::Parameters extra;               // beside extra_auth_args, over them
+    std::vector<std::string> acr_values;  // a step-up's, and how fresh the sign-in has to be (-1: no matter)
+    int64_t max_age = -1;
+    bool retried = false;  // the fresh login after login_required
 };
 
 // 302 to the provider with a ticket in a cookie, or a page that says why not. NGX_AGAIN while provider data is fetched.

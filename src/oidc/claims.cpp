@@ -78,6 +78,24 @@ Json shallow_copy(const Json &claims) {
     return copy;
 }
 
+// A scalar, or the scalars of an array, each with a NUL behind it. null is no value, nor is what holds a NUL itself.
+std::string packed_values(const Json &value) {
+    std::string packed;
+    const auto add = [&](const json_t *item) {
+        const std::string text = is_scalar(item) ? scalar_text(item) : std::string();
+        if (is_scalar(item) && !json_is_null(item) && text.find('\0') == std::string::npos) {
+            packed.append(text).push_back('\0');
+        }
+    };
+    for (size_t i = 0; i < json_array_size(value.get()); i++) {
+        add(json_array_get(value.get(), i));
+    }
+    if (!json_is_array(value.get())) {
+        add(value.get());
+    }
+    return packed;
+}
+
 // Cuts the first name off `path`, with '\.' read as a dot; any other backslash is itself.
 std::string next_name(std::string_view &path, bool &last) {
     std::string name;
@@ -114,7 +132,30 @@ std::vector<std::pair<std::string, std::string>> claim_table(const Json &claims,
             }
         }
     }
+    for (const std::string &path : keep.rules) {
+        const auto value = find_claim(claims, path);
+        table[values_key(path)] = value ? packed_values(*value) : std::string();
+    }
+    for (const std::string &path : keep.nested) {
+        if (const auto value = find_claim(claims, path)) {
+            table[nested_key(path)] = claim_text(*value);
+        }
+    }
+    // Whether an address was verified goes wherever a rule looks at the address.
+    if (contains(keep.rules, "email")) {
+        if (const Json verified = claims.member("email_verified")) {
+            table["email_verified"] = claim_text(verified);
+        }
+    }
     return {table.begin(), table.end()};
+}
+
+std::string values_key(std::string_view path) {
+    return "\x01" + std::string(path);
+}
+
+std::string nested_key(std::string_view path) {
+    return "\x02" + std::string(path);
 }
 
 Json merge_claims(const Json &id_token, const Json &userinfo) {

@@ -23,6 +23,15 @@ struct Keep {
     bool userinfo = false;     // UserInfo's answer as it came
     bool all_claims = true;    // every top-level claim in the flat table; else those named
     std::vector<std::string> claims;
+    std::vector<std::string> rules;   // paths that rules ask for: their values one by one
+    std::vector<std::string> nested;  // paths behind variables: their texts
+};
+
+// What the configuration says in place of the provider's metadata; empty: the metadata's.
+struct StaticData {
+    std::string authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint;
+    std::string revocation_endpoint, introspection_endpoint, jwks_uri;
+    std::string keys;  // a key set, as it stands in a file
 };
 
 // One oidc_provider block as plain values.
@@ -47,11 +56,14 @@ struct Client {
     int64_t session_timeout = int64_t{8} * 3600;  // seconds
     int64_t session_max_age = 0;                  // seconds; 0: off
     Keep keep;
+    StaticData fixed;
     std::optional<SigningKey> key;  // client_key
 
     // 16 bytes that bind a session to provider, issuer and client.
     std::string binding() const;
     std::string discovery_url() const;
+    // Endpoints and a source of keys are configured: nothing is left to discover.
+    bool needs_no_discovery() const;
     bool is_public() const {
         return client_secret.empty() && auth != ClientAuth::private_key_jwt && auth != ClientAuth::tls &&
                auth != ClientAuth::self_signed_tls;
@@ -76,6 +88,9 @@ struct ProviderData {
 // D 3 and 4.3: the issuer equals the configured one byte for byte; endpoints are https (or the issuer's own scheme on a
 // loopback host, or http with insecure_http); the required members are there.
 Result<Metadata> read_metadata(const Client &client, std::string_view document);
+
+// A metadata document of what is configured, for those who need no discovery.
+std::string static_document(const Client &client);
 
 // The ID token algorithms that count: configured ones, else the metadata's among RS/PS/ES/EdDSA, else RS256.
 std::vector<std::string> id_token_algs(const Client &client, const Metadata &metadata);
