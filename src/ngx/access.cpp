@@ -182,13 +182,7 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
         return NGX_AGAIN;
     }
     if (found == NGX_ERROR) {
-        Failure failure;
-        failure.provider = providers[0];
-        failure.error =
-            oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
-        failure.action = "session look-up";
-        failure.retry_after = 1;
-        return fail(r, failure);
+        return fail_store(r, providers[0], "session look-up");
     }
     context.status = "anonymous";
     return answer_anonymous(r, context, providers);

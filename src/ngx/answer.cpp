@@ -207,4 +207,13 @@ ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     return send_answer(r, {status, "text/html; charset=utf-8", error_page(page), {}});
 }
 
+ngx_int_t fail_store(ngx_http_request_t *r, const Provider *provider, const char *action) {
+    Failure failure;
+    failure.provider = provider;
+    failure.error = oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
+    failure.action = action;
+    failure.retry_after = 1;
+    return fail(r, failure);
+}
+
 }  // namespace auth_oidc

@@ -212,8 +212,7 @@ ngx_int_t go_on(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     return act(r, context, exchange, exchange.login->resume(exchange.callback, ngx_time()));
 }
 
-// ---- before the exchange
-// ------------------------------------------------------------------------------------------------------
+// ---- before the exchange ----
 
 ngx_int_t refuse(ngx_http_request_t *r, const Context &context, oidc::Error error) {
     Failure failure;

@@ -1,6 +1,7 @@
 // The configuration: what nginx fills in from the directives, and what becomes of it once everything is read.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,13 @@ namespace auth_oidc {
 
 class Refresher;
 struct SetHeader;
+
+template <class T>
+void add_once(std::vector<T> &list, const T &item) {
+    if (std::find(list.begin(), list.end(), item) == list.end()) {
+        list.push_back(item);
+    }
+}
 
 // Where a directive stands, for messages that are written after the whole file was read.
 struct Where {

@@ -27,13 +27,6 @@ void *create_location(ngx_conf_t *cf) {
     return location;
 }
 
-template <class T>
-void add_once(std::vector<T> &list, const T &item) {
-    if (std::find(list.begin(), list.end(), item) == list.end()) {
-        list.push_back(item);
-    }
-}
-
 // What auth_oidc of this location names. Runs after all of http { } was read, so providers may stand behind their use.
 char *resolve_providers(ngx_conf_t *cf, LocationConf &location, ServerConf &server, const MainConf &main) {
     for (ngx_uint_t i = 0; i < location.auth_oidc->nelts; i++) {

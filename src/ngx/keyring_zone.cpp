@@ -8,6 +8,7 @@
 
 #include "../oidc/protocol.hpp"
 #include "keyring.hpp"
+#include "zone_lock.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -78,19 +79,9 @@ struct KeyringZone::Shared {
     bool may_force(KeysFor who);
 };
 
-// The zone's own lock and no other: nginx opens it when a worker dies with it.
-class KeyringZone::Lock {
+class KeyringZone::Lock : public ZoneLock<Shared> {
 public:
-    explicit Lock(ngx_shm_zone_t *zone) : pool_(reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)) {
-        ngx_shmtx_lock(&pool_->mutex);
-    }
-    ~Lock() { ngx_shmtx_unlock(&pool_->mutex); }
-    Lock(const Lock &) = delete;
-    Lock &operator=(const Lock &) = delete;
-    Shared *shared() const { return static_cast<Shared *>(pool_->data); }
-
-private:
-    ngx_slab_pool_t *pool_;
+    using ZoneLock::ZoneLock;
 };
 
 KeyringZone::KeyringZone(ngx_conf_t *cf, const std::string &provider, const oidc::Digest &subject) : subject_(subject) {

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include "zone_lock.hpp"
+
 namespace auth_oidc {
 
 namespace {
@@ -63,19 +65,9 @@ struct Leases::Shared {
     }
 };
 
-// The zone's own lock: nginx opens it when a worker dies with it.
-class Leases::Lock {
+class Leases::Lock : public ZoneLock<Shared> {
 public:
-    explicit Lock(ngx_shm_zone_t *zone) : pool_(reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)) {
-        ngx_shmtx_lock(&pool_->mutex);
-    }
-    ~Lock() { ngx_shmtx_unlock(&pool_->mutex); }
-    Lock(const Lock &) = delete;
-    Lock &operator=(const Lock &) = delete;
-    Shared *operator->() const { return static_cast<Shared *>(pool_->data); }
-
-private:
-    ngx_slab_pool_t *pool_;
+    using ZoneLock::ZoneLock;
 };
 
 Leases::Leases(ngx_conf_t *cf) {

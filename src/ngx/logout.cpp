@@ -213,13 +213,7 @@ ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
         return NGX_AGAIN;
     }
     if (found == NGX_ERROR) {
-        return fail(
-            r, {nullptr,
-                oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE),
-                {},
-                "logout",
-                1,
-                {}});
+        return fail_store(r, nullptr, "logout");
     }
     bool go = context.session.provider == nullptr || own || (post && is_confirmed(context, form));
     return go ? sign_out(r, context, *origin) : ask_first(r, context);

@@ -114,8 +114,7 @@ Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
     return endpoint.providers[0];
 }
 
-// ---- the front channel
-// ---------------------------------------------------------------------------------------------------------
+// ---- the front channel ----
 
 struct FrontQuery {
     std::string iss, sid;

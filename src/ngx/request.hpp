@@ -60,7 +60,7 @@ struct Context {
 
     std::unique_ptr<Waiter> waiter;  // for provider data
     bool waited = false;             // nobody waits for the same thing twice
-    bool renewed = false;                 // has waited for a refresh of its session
+    bool renewed = false;            // has waited for a refresh of its session
     std::unique_ptr<Alarm> alarm;    // to look again
 
     const char *status = "anonymous";      // $oidc_auth_status
@@ -116,6 +116,8 @@ struct Failure {
     std::string retry_text{};      // another word than "Sign in again"
 };
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure);
+// 503 where the session store gives no answer: never a way in. `provider` may be null.
+ngx_int_t fail_store(ngx_http_request_t *r, const Provider *provider, const char *action);
 
 // A later call of the handler continues what waits: rewrite phase handlers return NGX_DONE and access handlers
 // NGX_AGAIN meanwhile. Lets the request notice a client that goes away.

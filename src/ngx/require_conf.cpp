@@ -55,13 +55,6 @@ char *complete_rule(ngx_conf_t *cf, oidc::Rule &rule) {
     return static_cast<char *>(NGX_CONF_OK);
 }
 
-template <class T>
-void add_once(std::vector<T> &list, const T &item) {
-    if (std::find(list.begin(), list.end(), item) == list.end()) {
-        list.push_back(item);
-    }
-}
-
 // What frames the message, or says where it goes, is nobody's identity.
 bool is_reserved_header(const std::string &folded) {
     for (const char *name : {"host", "content-length", "content-type", "connection", "transfer-encoding", "upgrade",

@@ -31,10 +31,6 @@ std::string claims_of(const oidc::SessionView *session) {
     return text + "}";
 }
 
-int64_t end_of(const oidc::SessionHead &head) {
-    return head.ends_at_last != 0 && head.ends_at_last < head.ends ? head.ends_at_last : head.ends;
-}
-
 }  // namespace
 
 ngx_int_t serve_session(ngx_http_request_t *r, Context &context) {
@@ -46,15 +42,13 @@ ngx_int_t serve_session(ngx_http_request_t *r, Context &context) {
         return NGX_AGAIN;
     }
     if (found == NGX_ERROR) {
-        auto error =
-            oidc::our_error("session_store", "the session store gives no answer", NGX_HTTP_SERVICE_UNAVAILABLE);
-        return fail(r, {nullptr, error, {}, "session look-up", 1, {}});
+        return fail_store(r, nullptr, "session look-up");
     }
     const oidc::SessionView *session = load_session(r, context);
     const Provider &shown = session ? *context.session.provider : *context.endpoint->providers[0];
     std::string body = std::string("{\"is_logged_in\":") + (session ? "true" : "false");
     body += ",\"provider\":" + quoted_or_null(session ? view(shown.name) : std::string_view());
-    body += ",\"expires\":" + (session ? std::to_string(end_of(session->head())) : "null");
+    body += ",\"expires\":" + (session ? std::to_string(oidc::ends_at(session->head())) : "null");
     body += ",\"login_url\":" + quoted_or_null(login_url(shown, {}));
     body += ",\"logout_url\":" + quoted_or_null(view(shown.logout_uri));
     body += ",\"user\":" + claims_of(session) + "}";

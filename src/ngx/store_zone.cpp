@@ -116,7 +116,7 @@ ArenaRecord arena_record(const RecordId &id, const SessionView &session, const S
                          std::string_view text) {
     ArenaRecord record;
     record.id = id;
-    record.ends = head.ends_at_last != 0 ? std::min(head.ends, head.ends_at_last) : head.ends;
+    record.ends = oidc::ends_at(head);
     const std::string_view binding = oidc::bytes(head.binding, sizeof(head.binding));
     const auto index = [&](Index index, std::string_view value) {
         if (!value.empty()) {

@@ -46,8 +46,7 @@ void read_session_id(ngx_http_request_t *r, Context &context, Value *value) {
 void read_expires(ngx_http_request_t *r, Context &context, Value *value) {
     const oidc::SessionHead &head = context.session.head;
     if (context.session.provider) {
-        int64_t ends = head.ends_at_last != 0 && head.ends_at_last < head.ends ? head.ends_at_last : head.ends;
-        set_copy(r, value, std::to_string(ends));
+        set_copy(r, value, std::to_string(oidc::ends_at(head)));
     }
 }
 

@@ -1,5 +1,7 @@
 #include "session.hpp"
 
+#include <algorithm>
+
 #include <cstring>
 #include <map>
 #include <stdexcept>
@@ -168,9 +170,12 @@ Session SessionView::session() const {
     return copy;
 }
 
+int64_t ends_at(const SessionHead &head) {
+    return head.ends_at_last != 0 ? std::min(head.ends, head.ends_at_last) : head.ends;
+}
+
 bool is_over(const SessionHead &head, int64_t now, int64_t idle_timeout) {
-    return now >= head.ends || (head.ends_at_last != 0 && now >= head.ends_at_last) ||
-           (idle_timeout > 0 && now - idle_timeout >= head.last_used);
+    return now >= ends_at(head) || (idle_timeout > 0 && now - idle_timeout >= head.last_used);
 }
 
 }  // namespace oidc

@@ -66,6 +66,8 @@ private:
     std::string_view part(uint32_t offset, uint32_t size) const;
 };
 
+// When its own lives end it: session_timeout or session_max_age, whichever is sooner.
+int64_t ends_at(const SessionHead &head);
 // Over at `now`, by its own lives: session_timeout, session_max_age, and idle_timeout (0 = off) since last_used.
 bool is_over(const SessionHead &head, int64_t now, int64_t idle_timeout);
 
