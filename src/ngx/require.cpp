@@ -34,16 +34,17 @@ void log_refusal(ngx_http_request_t *r, const Context &context, const std::strin
 }
 
 // 403 and never another login round: the same account would be refused again.
-ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionView &session, int status,
-                 const std::string &why) {
+ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionView &session,
+                 const oidc::Requirement &failed) {
+    const std::string why = oidc::describe(failed);
     const Provider &provider = *context.session.provider;
     main_conf(r)->state->add(Count::refusals);
     context.status = "refused";
     context.error = "access_denied";
     context.error_description = why;
-    if (status != NGX_HTTP_FORBIDDEN) {
+    if (failed.status != NGX_HTTP_FORBIDDEN) {
         log_refusal(r, context, why);
-        return status;
+        return failed.status;
     }
     if (is_program(r)) {
         log_refusal(r, context, why);
@@ -133,7 +134,7 @@ ngx_int_t check_rules(ngx_http_request_t *r, Context &context) {
             LoginWish wish;
             wish.acr_values = oidc::wanted_acr(*failed);
             if (wish.acr_values.empty()) {
-                return refuse(r, context, *session, failed->status, oidc::describe(*failed));
+                return refuse(r, context, *session, *failed);
             }
             return step_up(r, context, std::move(wish));  // where it does not help, the callback ends in 403
         }

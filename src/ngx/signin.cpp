@@ -91,9 +91,8 @@ std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticke
 }
 
 // False when the ticket cannot be written.
-bool store_ticket(ngx_http_request_t *r, Context &context, Provider &provider, const oidc::LoginBegun &begun,
-                  bool secure) {
-    std::vector<LiveTicket> live = live_tickets(r, context, secure);
+bool store_ticket(ngx_http_request_t *r, Provider &provider, const oidc::LoginBegun &begun, bool secure) {
+    std::vector<LiveTicket> live = live_tickets(r, ensure_context(r), secure);
     size_t used = 0;
     for (const LiveTicket &ticket : live) {
         used += bytes_of(ticket.cookie);
@@ -189,7 +188,7 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     if (!begun) {
         return fail(r, {&provider, begun.error(), {}, "login", 0, {}});
     }
-    if (!store_ticket(r, context, provider, *begun, is_secure(*origin))) {
+    if (!store_ticket(r, provider, *begun, is_secure(*origin))) {
         auto error = oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket");
         return fail(r, {&provider, error, {}, "login", 0, {}});
     }

@@ -164,27 +164,34 @@ ngx_int_t get_claim(ngx_http_request_t *r, Value *value, uintptr_t data) {
     return NGX_OK;
 }
 
-bool add(ngx_conf_t *cf, std::string_view name, ngx_http_get_variable_pt get, uintptr_t data, ngx_uint_t flags) {
-    ngx_str_t text = copy(cf->pool, name);
-    ngx_http_variable_t *variable = ngx_http_add_variable(cf, &text, flags | NGX_HTTP_VAR_NOCACHEABLE);
+struct NewVariable {
+    std::string_view name;
+    ngx_http_get_variable_pt get;
+    uintptr_t data = 0;
+    ngx_uint_t flags = 0;
+};
+
+bool add(ngx_conf_t *cf, const NewVariable &added) {
+    ngx_str_t text = copy(cf->pool, added.name);
+    ngx_http_variable_t *variable = ngx_http_add_variable(cf, &text, added.flags | NGX_HTTP_VAR_NOCACHEABLE);
     if (variable == nullptr) {
         return false;
     }
-    variable->get_handler = get;
-    variable->data = data;
+    variable->get_handler = added.get;
+    variable->data = added.data;
     return true;
 }
 
 }  // namespace
 
 ngx_int_t add_variables(ngx_conf_t *cf) {
-    bool added = add(cf, "oidc_login_url", entry<&get_login_url, NGX_ERROR>, 0, 0) &&
-                 add(cf, "oidc_logout_url", entry<&get_logout_url, NGX_ERROR>, 0, 0) &&
-                 add(cf, "oidc_return_to", entry<&get_return_to, NGX_ERROR>, 0, 0) &&
-                 add(cf, "oidc_idp_request_uri", entry<&get_idp_request_uri, NGX_ERROR>, 0, 0) &&
-                 add(cf, claim_prefix, entry<&get_claim, NGX_ERROR>, 0, NGX_HTTP_VAR_PREFIX);
+    bool added = add(cf, {"oidc_login_url", entry<&get_login_url, NGX_ERROR>}) &&
+                 add(cf, {"oidc_logout_url", entry<&get_logout_url, NGX_ERROR>}) &&
+                 add(cf, {"oidc_return_to", entry<&get_return_to, NGX_ERROR>}) &&
+                 add(cf, {"oidc_idp_request_uri", entry<&get_idp_request_uri, NGX_ERROR>}) &&
+                 add(cf, {claim_prefix, entry<&get_claim, NGX_ERROR>, 0, NGX_HTTP_VAR_PREFIX});
     for (size_t i = 0; i < std::size(rows); i++) {
-        added = added && add(cf, rows[i].name, entry<&get_row, NGX_ERROR>, i, 0);
+        added = added && add(cf, {rows[i].name, entry<&get_row, NGX_ERROR>, i});
     }
     return added ? take_over_remote_user(cf) : NGX_ERROR;
 }

@@ -42,9 +42,12 @@ bool update(EVP_CIPHER_CTX *context, std::string_view text, unsigned char *out) 
 
 // Format version and key id stand in clear, so they are authenticated together with the caller's data. They have a
 // fixed size: no two different pairs run together into the same bytes.
-bool run(EVP_CIPHER_CTX *context, std::string_view head, std::string_view associated, std::string_view text,
-         unsigned char *out) {
-    return update(context, head, nullptr) && update(context, associated, nullptr) && update(context, text, out);
+struct Message {
+    std::string_view head, associated, text;
+};
+bool run(EVP_CIPHER_CTX *context, const Message &message, unsigned char *out) {
+    return update(context, message.head, nullptr) && update(context, message.associated, nullptr) &&
+           update(context, message.text, out);
 }
 
 }  // namespace
@@ -114,7 +117,7 @@ std::string SealKey::seal(std::string_view plain, std::string_view associated) c
     int size = 0;
     EVP_CIPHER_CTX *context = encrypt_.get();
     demand(EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, head + head_size) &&
-               run(context, bytes(head, head_size), associated, plain, text) &&
+               run(context, {bytes(head, head_size), associated, plain}, text) &&
                EVP_EncryptFinal_ex(context, tag, &size) &&
                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, tag_size, tag),
            "sealing");
@@ -136,7 +139,7 @@ long SealKey::open_into(std::string_view sealed, std::string_view associated, un
     int size = 0;
     EVP_CIPHER_CTX *context = decrypt_.get();
     if (EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, octets(sealed) + head_size) &&
-        run(context, head, associated, text, out) &&
+        run(context, {head, associated, text}, out) &&
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, tag_size, tag) &&
         EVP_DecryptFinal_ex(context, out + text.size(), &size)) {
         return static_cast<long>(text.size());
