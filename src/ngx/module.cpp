@@ -29,8 +29,17 @@ ngx_int_t init_process(ngx_cycle_t *cycle) {
     return fetch_init_process(cycle);
 }
 
-void exit_process(ngx_cycle_t *) {
+void exit_process(ngx_cycle_t *cycle) {
     fetch_exit_process();
+    auto *main = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_auth_oidc_module));
+    if (main == nullptr) {
+        return;
+    }
+    for (Provider *provider : main->providers) {
+        if (provider->store != nullptr && provider->store->ops->leave != nullptr) {
+            provider->store->ops->leave(*provider->store);
+        }
+    }
 }
 
 using Handler = ngx_int_t (*)(ngx_http_request_t *);

@@ -1,0 +1,58 @@
+// What Redis does in one step: small scripts, sent with their text.
+#pragma once
+
+#include "store_redis_link.hpp"
+
+namespace auth_oidc {
+
+// A new session, and its key in the indices; of those two random members are looked at, so that ended ones go.
+constexpr std::string_view create_script = R"(
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX') then return 0 end
+redis.call('PEXPIREAT', KEYS[1], ARGV[2])
+local life = redis.call('PTTL', KEYS[1])
+for i = 2, #KEYS do
+  for _, old in ipairs(redis.call('SRANDMEMBER', KEYS[i], 2)) do
+    if redis.call('EXISTS', old) == 0 then redis.call('SREM', KEYS[i], old) end
+  end
+  local before = redis.call('PTTL', KEYS[i])
+  redis.call('SADD', KEYS[i], KEYS[1])
+  local ends = tonumber(ARGV[3])
+  if before < ends then redis.call('PEXPIRE', KEYS[i], ends) end
+end
+return 1)";
+
+// Replaces, touches or (without a value) erases, and only what is there and begins with what was read.
+constexpr std::string_view change_script = R"(
+local old = redis.call('GET', KEYS[1])
+if not old then return 0 end
+if string.sub(old, 1, #ARGV[1]) ~= ARGV[1] then return -1 end
+if #ARGV == 1 then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('PEXPIREAT', KEYS[1], ARGV[3])
+return 1)";
+
+// In steps, for Redis does nothing else meanwhile: what is left is counted in the higher digits.
+constexpr std::string_view erase_all_script = R"(
+local ended, left = 0, 0
+for i = 1, #KEYS do
+  for _, key in ipairs(redis.call('SPOP', KEYS[i], 500)) do ended = ended + redis.call('DEL', key) end
+  left = left + redis.call('SCARD', KEYS[i])
+end
+if left > 0 then return ended + 1000000 end
+return ended)";
+constexpr long long more_left = 1000000;
+
+struct Script {
+    std::string_view text;
+    std::vector<std::string> keys, values;
+};
+
+inline std::string eval(const Script &script) {
+    std::string count = std::to_string(script.keys.size());
+    std::vector<std::string_view> arguments{"EVAL", script.text, count};
+    arguments.insert(arguments.end(), script.keys.begin(), script.keys.end());
+    arguments.insert(arguments.end(), script.values.begin(), script.values.end());
+    return redis_command(arguments);
+}
+
+}  // namespace auth_oidc
