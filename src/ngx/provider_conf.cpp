@@ -266,6 +266,7 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     slots[ngx_http_auth_oidc_module.ctx_index] = provider;
     inner.loc_conf = slots.data();
     ngx_conf_t saved = *cf;
+    // cppcheck-suppress autoVariables ; taken back below, before `inner` goes
     cf->ctx = &inner;
     cf->cmd_type = provider_context;
     char *status = ngx_conf_parse(cf, nullptr);
