@@ -120,6 +120,47 @@ is $there->get('/app')->status, 200, 'the session is good at the other host';
 $there->get('/logout', site => 'same-origin');
 isnt $who->get('/app')->status, 200, 'signed out at one is signed out at both';
 
+# ---- what needs more than one step ----
+
+$ngx->stop;
+$second->stop;
+$redis->command('FLUSHALL');
+($ngx, undef, $who) = start("redis://$account\@127.0.0.1:" . $redis->port, provider => 'backchannel_logout_uri /backchannel; session_idle_timeout 20s;', nginx => { workers => 2 });
+my $visitor = sub { my ($sub, $sid) = @_; my $new = $who->fresh; $op->with(claims => { sub => $sub, sid => $sid }, sub { $new->login('/app') }); return $new };
+my $inside = sub { return join ' ', map { $_->get('/app', kind => 'none')->status } @_ };
+my @all = ($visitor->('alice', 's1'), $visitor->('alice', 's2'), $visitor->('bob', 's3'));
+my $logout = sub {
+    my $token = $op->logout_token(@_);
+    secret($token);
+    return $who->fresh->request('POST', '/backchannel', kind => 'none', body => form_encode([['logout_token', $token]]), headers => { 'Content-Type' => 'application/x-www-form-urlencoded' })->status;
+};
+is $inside->(@all), '200 200 200', 'three sessions';
+is $logout->(sid => 's1', sub => undef), 200, 'back channel: one sid';
+is $inside->(@all), '401 200 200', 'is over';
+is $logout->(sub => 'alice', sid => undef), 200, 'back channel: all of a user';
+is $inside->(@all), '401 401 200', 'are over';
+unlike join(' ', map { $_, map { ref ? @$_ : $_ // '' } $redis->command('TYPE', $_) eq 'set' ? $redis->command('SMEMBERS', $_) : () } $redis->keys), qr/alice|bob|s[123]\b/, 'no sid and no sub in clear';
+
+my ($mine) = $redis->keys('oidc:s:*');
+my $before = $redis->command('GET', $mine);
+my $later = OIDC::Nginx::wait_until(sub { $all[2]->get('/app', kind => 'none'); $redis->command('GET', $mine) ne $before });
+ok $later, 'a use after a tenth of the idle time is written back';
+is $inside->($all[2]), '200', 'and the session goes on';
+
+my $planted = $visitor->('mallory', 's4');
+my @cookies = map { "$session=" . $_->cookies->find($session)->{value} } $planted, $all[2];
+is $who->fresh->get('/app', kind => 'none', headers => { Cookie => join '; ', @cookies })->status, 401, 'sessions of two users under one name: neither counts';
+is $who->fresh->get('/app', kind => 'none', headers => { Cookie => join '; ', @cookies[1, 1] })->status, 200, 'twice the same one';
+
+my $again = $visitor->('carol', 's5');
+my $old = $again->cookies->find($session)->{value};
+$again->login('/oidc_login?return_to=/app');
+isnt $again->cookies->find($session)->{value}, $old, 'a second login has another id';
+my $back = $who->fresh;
+$back->cookies->put($session, $old);
+isnt $back->get('/app', kind => 'none')->status, 200, 'and ends the session that the browser brought';
+$ngx->stop;
+
 # ---- a server that lies ----
 
 sub liar {
