@@ -153,6 +153,20 @@ my @cookies = map { "$session=" . $_->cookies->find($session)->{value} } $plante
 is $who->fresh->get('/app', kind => 'none', headers => { Cookie => join '; ', @cookies })->status, 401, 'sessions of two users under one name: neither counts';
 is $who->fresh->get('/app', kind => 'none', headers => { Cookie => join '; ', @cookies[1, 1] })->status, 200, 'twice the same one';
 
+my $short = $who->fresh;
+$op->with(claims => { sub => 'dave', sid => 's6' }, sub {
+    my %there = map { $_ => 1 } $redis->keys('oidc:s:*');
+    $op->configure(expires_in => 1);
+    $short->login('/app', until => 'callback');
+    $op->configure(expires_in => 3600);
+    my ($name) = grep { !$there{$_} } $redis->keys('oidc:s:*');
+    my $first = substr $redis->command('GET', $name), 0, 16;
+    ok OIDC::Nginx::wait_until(sub { $short->get('/app', kind => 'none'); substr($redis->command('GET', $name) // $first, 0, 16) ne $first }), 'a refreshed session is stored in its next revision';
+});
+is $inside->($short), '200', 'and goes on';
+is $logout->(sub => 'dave', sid => undef), 200, 'back channel: a session that was refreshed';
+is $inside->($short), '401', 'is over';
+
 my $again = $visitor->('carol', 's5');
 my $old = $again->cookies->find($session)->{value};
 $again->login('/oidc_login?return_to=/app');

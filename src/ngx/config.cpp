@@ -5,6 +5,7 @@
 #include "../oidc/http.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
+#include "refresher.hpp"
 #include "require.hpp"
 #include "status.hpp"
 #include "store_zone.hpp"
@@ -125,6 +126,7 @@ ngx_command_t commands[] = {
     PROVIDER_FLAG(ssl_verify),
     PROVIDER_TIME(session_timeout),
     PROVIDER_TIME(session_max_age),
+    PROVIDER_TIME(session_recheck),
     PROVIDER_TIME(clock_skew),
     PROVIDER_TIME(max_age),
     PROVIDER_TIME(login_timeout),
@@ -146,6 +148,8 @@ ngx_command_t commands[] = {
      nullptr},
     {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET,
      1, nullptr},
+    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, set_session_refresh, NGX_HTTP_LOC_CONF_OFFSET,
+     0, nullptr},
     {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, noting<set_client_key>, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     // nginx's own `include` is not allowed in a context that nginx does not know.

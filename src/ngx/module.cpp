@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include "config.hpp"
+#include "refresher.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -30,8 +31,11 @@ ngx_int_t init_process(ngx_cycle_t *cycle) {
 }
 
 void exit_process(ngx_cycle_t *cycle) {
-    fetch_exit_process();
     auto *main = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_auth_oidc_module));
+    if (main != nullptr && main->refresher) {
+        main->refresher->drop();
+    }
+    fetch_exit_process();
     if (main == nullptr) {
         return;
     }

@@ -23,7 +23,10 @@ std::string claims_of(const oidc::SessionView *session) {
     std::string text = "{";
     for (uint32_t i = 0; i < session->head().claim_count; i++) {
         auto [name, value] = session->claim_at(i);
-        text += (i == 0 ? "\"" : ",\"") + oidc::json_escape(name) + "\":\"" + oidc::json_escape(value) + "\"";
+        if (!name.empty() && static_cast<unsigned char>(name[0]) < 0x20) {
+            continue;  // what rules keep for themselves
+        }
+        text += (text.size() == 1 ? "\"" : ",\"") + oidc::json_escape(name) + "\":\"" + oidc::json_escape(value) + "\"";
     }
     return text + "}";
 }

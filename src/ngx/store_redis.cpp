@@ -235,6 +235,15 @@ void add_index(const Redis &redis, Script &script, const SessionView &session, F
     }
 }
 
+// What both scripts that write a session want last: its end, its life for the indices, and these.
+void add_ends(const StoreCall &call, Script &script, const SessionView &session) {
+    const SessionHead &head = session.head();
+    script.values.push_back(end_of(head, call.idle_timeout));
+    script.values.push_back(std::to_string(std::max<int64_t>(1, head.ends - call.now) * 1000));
+    add_index(redis_of(call), script, session, Field::sid, "sid ");
+    add_index(redis_of(call), script, session, Field::sub, "sub ");
+}
+
 ngx_int_t create(StoreCall *call) {
     Redis &redis = redis_of(*call);
     const SessionView session = record_of(*call);
@@ -243,16 +252,8 @@ ngx_int_t create(StoreCall *call) {
     }
     std::string cookie = oidc::random_token();
     std::string key = session_key(redis, cookie);
-    const SessionHead &head = session.head();
-    // Touches make a session live longer than its first expiry: the index stays for the whole of its life.
-    int64_t life =
-        std::max<int64_t>(1, head.ends_at_last != 0 ? head.ends_at_last - call->now : 2 * (head.ends - call->now));
-    Script script{
-        create_script,
-        {key},
-        {seal(redis, key, call->record, head.revision), end_of(head, call->idle_timeout), std::to_string(life * 1000)}};
-    add_index(redis, script, session, Field::sid, "sid ");
-    add_index(redis, script, session, Field::sub, "sub ");
+    Script script{create_script, {key}, {seal(redis, key, call->record, session.head().revision)}};
+    add_ends(*call, script, session);
     auto question = std::make_shared<Question>(call, key);
     return ask(question, eval(script), false, [cookie](Question &asked, const RedisReply &reply) {
         if (asked.call != nullptr) {
@@ -267,16 +268,16 @@ ngx_int_t replace(StoreCall *call) {
     if (!record_id(call->cookie)) {
         return answer_now(call, Stored::absent);
     }
-    SessionHead head = record_of(*call).head();
+    const SessionView session = record_of(*call);
     if (call->record.size() + revision_size + oidc::SealKey::overhead > max_redis_record) {
         return answer_now(call, Stored::too_large);
     }
+    SessionHead head = session.head();
     head.revision = call->revision + 1;
     std::string key = session_key(redis, call->cookie);
-    Script script{change_script,
-                  {key},
-                  {revision_text(call->revision), seal(redis, key, with_head(call->record, head), head.revision),
-                   end_of(head, call->idle_timeout)}};
+    std::string value = seal(redis, key, with_head(call->record, head), head.revision);
+    Script script{change_script, {key}, {revision_text(call->revision), std::move(value)}};
+    add_ends(*call, script, session);
     call->new_cookie = std::string(call->cookie);
     return ask(std::make_shared<Question>(call, key), eval(script), false, take_changed);
 }
@@ -299,7 +300,7 @@ ngx_int_t touch(StoreCall *call) {
             change_script,
             {asked.key},
             {reply.text.substr(0, distinct), seal(asked.redis, asked.key, with_head(*record, head), head.revision),
-             end_of(head, asked.idle_timeout)}};
+             end_of(head, asked.idle_timeout), "1"}};
         if (!send(question, eval(script), false, take_changed)) {
             asked.answered(Stored::unavailable);
         }

@@ -5,31 +5,34 @@
 
 namespace auth_oidc {
 
-// A new session, and its key in the indices; of those two random members are looked at, so that ended ones go.
-constexpr std::string_view create_script = R"(
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX') then return 0 end
-redis.call('PEXPIREAT', KEYS[1], ARGV[2])
-local life = redis.call('PTTL', KEYS[1])
-for i = 2, #KEYS do
-  for _, old in ipairs(redis.call('SRANDMEMBER', KEYS[i], 2)) do
-    if redis.call('EXISTS', old) == 0 then redis.call('SREM', KEYS[i], old) end
-  end
-  local before = redis.call('PTTL', KEYS[i])
-  redis.call('SADD', KEYS[i], KEYS[1])
-  local ends = tonumber(ARGV[3])
-  if before < ends then redis.call('PEXPIRE', KEYS[i], ends) end
-end
-return 1)";
+// Puts a session's key into its indices, which last at least as long as it. Of each, two random members are looked at,
+// so that those of ended sessions go.
+#define AUTH_OIDC_INDEX                                                                 \
+    "local life = tonumber(ARGV[#ARGV])\n"                                              \
+    "for i = 2, #KEYS do\n"                                                             \
+    "  for _, old in ipairs(redis.call('SRANDMEMBER', KEYS[i], 2)) do\n"                \
+    "    if redis.call('EXISTS', old) == 0 then redis.call('SREM', KEYS[i], old) end\n" \
+    "  end\n"                                                                           \
+    "  local before = redis.call('PTTL', KEYS[i])\n"                                    \
+    "  redis.call('SADD', KEYS[i], KEYS[1])\n"                                          \
+    "  if before < life then redis.call('PEXPIRE', KEYS[i], life) end\n"                \
+    "end\n"
 
-// Replaces, touches or (without a value) erases, and only what is there and begins with what was read.
-constexpr std::string_view change_script = R"(
-local old = redis.call('GET', KEYS[1])
-if not old then return 0 end
-if string.sub(old, 1, #ARGV[1]) ~= ARGV[1] then return -1 end
-if #ARGV == 1 then return redis.call('DEL', KEYS[1]) end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-return 1)";
+// A new session. Values: the sealed record, its end, its life in milliseconds.
+constexpr std::string_view create_script =
+    "if not redis.call('SET', KEYS[1], ARGV[1], 'NX') then return 0 end\n"
+    "redis.call('PEXPIREAT', KEYS[1], ARGV[2])\n" AUTH_OIDC_INDEX "return 1";
+
+// Replaces, touches or (with one value) erases, and only what is there and begins with what was read. Values: that
+// beginning, then as above.
+constexpr std::string_view change_script =
+    "local old = redis.call('GET', KEYS[1])\n"
+    "if not old then return 0 end\n"
+    "if string.sub(old, 1, #ARGV[1]) ~= ARGV[1] then return -1 end\n"
+    "if #ARGV == 1 then return redis.call('DEL', KEYS[1]) end\n"
+    "redis.call('SET', KEYS[1], ARGV[2])\n"
+    "redis.call('PEXPIREAT', KEYS[1], ARGV[3])\n" AUTH_OIDC_INDEX "return 1";
+#undef AUTH_OIDC_INDEX
 
 // In steps, for Redis does nothing else meanwhile: what is left is counted in the higher digits.
 constexpr std::string_view erase_all_script = R"(
