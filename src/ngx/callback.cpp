@@ -8,6 +8,8 @@
 //        subrequest
 //        +- malformed: a page                                                            +- SignedIn: session, cookies,
 //        302
+#include <deque>
+
 #include "../oidc/http.hpp"
 #include "../oidc/login.hpp"
 #include "body.hpp"
@@ -45,7 +47,8 @@ public:
     std::unique_ptr<Waiter> waiter;
     StoreCall save;
     std::string record;
-    bool saving = false;
+    bool saving = false, dropping = false;
+    std::deque<StoreCall> drops;  // of what the browser brought
 
 private:
     SharedState &shared_;
@@ -108,37 +111,54 @@ ngx_int_t go_to_target(ngx_http_request_t *r, Context &context, Exchange &exchan
     return send_redirect(r, exchange.origin + exchange.ticket.target);
 }
 
-// The session that the browser brought is gone before the new one is named (session fixation).
-void drop_old_session(ngx_http_request_t *r, Context &context, Provider &provider) {
-    for (const Cookie &cookie : cookies_of(r, context)) {
-        if (is_session_cookie(r, provider, cookie.name)) {
-            StoreCall call;
-            prepare_call(r, call, provider, cookie.value);
-            call.store->ops->erase(&call);
-        }
-    }
+ngx_int_t fail_store(ngx_http_request_t *r, Context &context, Exchange &exchange, std::string what) {
+    close_ticket(r, context, exchange);
+    return fail_login(r, exchange, oidc::our_error("session_store", std::move(what), NGX_HTTP_SERVICE_UNAVAILABLE));
 }
 
-ngx_int_t finish_save(ngx_http_request_t *r, Context &context, Exchange &exchange) {
-    StoreCall &save = exchange.save;
-    if (save.answer != Stored::found) {
-        close_ticket(r, context, exchange);
-        return fail_login(r, exchange,
-                          oidc::our_error("session_store",
-                                          save.answer == Stored::too_large
-                                              ? "the session of " + std::to_string(exchange.record.size()) +
-                                                    " bytes is too large for its store"
-                                              : "the session could not be stored",
-                                          NGX_HTTP_SERVICE_UNAVAILABLE));
+ngx_int_t finish_login(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    for (const StoreCall &erase : exchange.drops) {
+        if (erase.running != nullptr) {
+            prepare_wait(r);
+            return NGX_AGAIN;
+        }
+        if (erase.answer == Stored::unavailable) {
+            return fail_store(r, context, exchange, "the former session could not be ended");
+        }
     }
-    drop_old_session(r, context, exchange.provider);
-    set_session_cookie(r, exchange.provider, save.new_cookie, is_secure(exchange.origin));
+    set_session_cookie(r, exchange.provider, exchange.save.new_cookie, is_secure(exchange.origin));
     exchange.ended(StateUse::signed_in);
     main_conf(r)->state->add(Count::logins_finished);
     context.status = "callback";
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed in, provider \"%V\"",
                   &exchange.provider.name);
     return go_to_target(r, context, exchange);
+}
+
+// The session that the browser brought is gone before the new one is named (session fixation).
+ngx_int_t drop_old_session(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    Provider &provider = exchange.provider;
+    exchange.dropping = true;
+    for (const Cookie &cookie : cookies_of(r, context)) {
+        if (is_session_cookie(r, provider, cookie.name)) {
+            StoreCall &erase = exchange.drops.emplace_back();
+            prepare_call(r, erase, provider, cookie.value);
+            erase.store->ops->erase(&erase);
+        }
+    }
+    return finish_login(r, context, exchange);
+}
+
+ngx_int_t finish_save(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    StoreCall &save = exchange.save;
+    if (save.answer != Stored::found) {
+        return fail_store(
+            r, context, exchange,
+            save.answer == Stored::too_large
+                ? "the session of " + std::to_string(exchange.record.size()) + " bytes is too large for its store"
+                : "the session could not be stored");
+    }
+    return drop_old_session(r, context, exchange);
 }
 
 ngx_int_t save_session(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc::Session session) {
@@ -186,7 +206,14 @@ ngx_int_t act(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc:
 
 // The callback goes on after something it waited for has come.
 ngx_int_t go_on(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    if (exchange.dropping) {
+        return finish_login(r, context, exchange);
+    }
     if (exchange.saving) {
+        if (exchange.save.running != nullptr) {
+            prepare_wait(r);
+            return NGX_AGAIN;
+        }
         exchange.saving = false;
         return finish_save(r, context, exchange);
     }
@@ -231,7 +258,11 @@ std::string state_mark(std::string_view state) {
 
 // The back button or a double click after a login that ended well: the session knows the state it came from.
 ngx_int_t without_ticket(ngx_http_request_t *r, Context &context, const oidc::Callback &callback) {
-    if (find_session(r, context, context.endpoint->providers) == NGX_OK) {
+    ngx_int_t found = find_session(r, context, context.endpoint->providers);
+    if (found == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+    if (found == NGX_OK) {
         const oidc::SessionView *session = load_session(r, context);
         std::string mark = state_mark(callback.state) + " ";
         if (session && oidc::starts_with(session->field(oidc::Field::state), mark)) {

@@ -132,6 +132,7 @@ ngx_command_t commands[] = {
     PROVIDER_TIME(login_timeout),
     PROVIDER_MSEC(connect_timeout),
     PROVIDER_MSEC(read_timeout),
+    PROVIDER_MSEC(store_timeout),
     PROVIDER("pkce", set_word, pkce, pkce_words),
     PROVIDER("response_mode", set_word, response_mode, response_mode_words),
     PROVIDER("client_auth_method", set_word, client_auth_method, client_auth_words),

@@ -43,10 +43,15 @@ struct Sealers {
     explicit Sealers(const std::vector<std::string> &secrets)
         : ticket(secrets, "auth_oidc ticket"),
           guard(secrets, "auth_oidc guard"),
-          session(secrets, "auth_oidc session") {}
+          session(secrets, "auth_oidc session") {
+        for (const std::string &secret : secrets) {
+            index.push_back(oidc::hkdf(secret, "auth_oidc index"));
+        }
+    }
     oidc::DailySealer ticket;  // logins in flight
     oidc::DailySealer guard;   // loop counter, logout state, logout confirmation
     oidc::Sealer session;
+    std::vector<std::string> index;  // keys of HMACs that name a sid or sub outside of this host
 };
 
 // One oidc_provider block. Standard layout: nginx's slots write into it by offset.
@@ -81,6 +86,7 @@ struct Provider {
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
     time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
     ngx_msec_t connect_timeout = NGX_CONF_UNSET_MSEC, read_timeout = NGX_CONF_UNSET_MSEC;
+    ngx_msec_t store_timeout = NGX_CONF_UNSET_MSEC;
 
     // What the above comes to.
     oidc::Client client;

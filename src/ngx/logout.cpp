@@ -7,6 +7,22 @@
 #include "signin.hpp"
 
 namespace auth_oidc {
+
+struct LogoutPlace {
+    std::string origin;
+    std::string after;  // absolute post_logout_uri, or empty
+    std::string back;   // return_to, or empty
+    std::string extra;  // logout_args
+};
+
+// A sign-out that waits for the store.
+class SignOut {
+public:
+    LogoutPlace place;
+    std::string id_token;
+    StoreCall erase;
+};
+
 namespace {
 
 constexpr size_t state_size = 43;           // of a random token
@@ -66,13 +82,6 @@ bool is_confirmed(Context &context, const std::string &form) {
     return time && ngx_time() - std::strtoll(time->c_str(), nullptr, 10) <= confirmation_life;
 }
 
-struct LogoutPlace {
-    std::string origin;
-    std::string after;  // absolute post_logout_uri, or empty
-    std::string back;   // return_to, or empty
-    std::string extra;  // logout_args
-};
-
 ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const LogoutPlace &place) {
     if (!place.back.empty()) {
         return send_redirect(r, place.origin + place.back);
@@ -108,33 +117,47 @@ ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const Logout
     return send_redirect(r, *url);
 }
 
+// Nobody is told that he is signed out before he is.
+ngx_int_t finish_sign_out(ngx_http_request_t *r, Context &context, SignOut &work) {
+    Provider &provider = *context.session.provider;
+    if (work.erase.answer == Stored::unavailable) {
+        return fail_store(r, nullptr, "logout");
+    }
+    bool secure = is_secure(work.place.origin);
+    delete_session_cookie(r, provider, secure);
+    if (const oidc::SessionView *session = load_session(r, context); session && provider.revoke_on_logout == 1) {
+        revoke_tokens(r, provider, *session);
+    }
+    set_own_cookie(r, {loop_cookie, {}}, secure, 0);  // whoever signs out by hand is in no loop
+    main_conf(r)->state->add(Count::logouts);
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed out, provider \"%V\"", &provider.name);
+    return leave_provider(r, provider, work.place, work.id_token);
+}
+
 ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &origin) {
     Provider &provider = context.session.provider ? *context.session.provider : *context.endpoint->providers[0];
-    bool secure = is_secure(origin);
     LogoutPlace place{origin, provider.client.post_logout_uri, wanted_back(r), {}};
     if (!place.after.empty() && place.after[0] == '/') {
         place.after = origin + place.after;
     }
-    delete_session_cookie(r, provider, secure);
     if (context.session.provider == nullptr) {
+        delete_session_cookie(r, provider, is_secure(origin));
         return signed_out(r, provider, place);
     }
-    // The arguments may hold claims, so they are read while there is a session.
+    // What is needed of the session afterwards is read while there is one; the arguments may hold claims.
     place.extra = provider.logout_args ? evaluate(r, provider.logout_args) : std::string();
-    std::string id_token;
+    context.sign_out = std::make_shared<SignOut>();
+    SignOut &work = *context.sign_out;
+    work.place = std::move(place);
     if (const oidc::SessionView *session = load_session(r, context)) {
-        id_token = std::string(session->field(oidc::Field::id_token));
-        if (provider.revoke_on_logout == 1) {
-            revoke_tokens(r, provider, *session);
-        }
+        work.id_token = std::string(session->field(oidc::Field::id_token));
     }
-    StoreCall call;
-    prepare_call(r, call, provider, context.session.cookie);
-    call.store->ops->erase(&call);
-    set_own_cookie(r, {loop_cookie, {}}, secure, 0);  // whoever signs out by hand is in no loop
-    main_conf(r)->state->add(Count::logouts);
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed out, provider \"%V\"", &provider.name);
-    return leave_provider(r, provider, place, id_token);
+    prepare_call(r, work.erase, provider, context.session.cookie);
+    if (work.erase.store->ops->erase(&work.erase) == NGX_AGAIN) {
+        prepare_wait(r);
+        return NGX_AGAIN;
+    }
+    return finish_sign_out(r, context, work);
 }
 
 // The browser is back at post_logout_uri.
@@ -183,6 +206,13 @@ ngx_int_t check_signed_out(ngx_http_request_t *r) {
 }
 
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
+    if (context.sign_out) {
+        if (context.sign_out->erase.running == nullptr) {
+            return finish_sign_out(r, context, *context.sign_out);
+        }
+        prepare_wait(r);
+        return NGX_AGAIN;
+    }
     bool post = r->method == NGX_HTTP_POST;
     if (!post && r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
         return refuse_method(r, "GET, HEAD, POST");

@@ -7,20 +7,30 @@ void on_answer(StoreCall *call) noexcept {
     resume(static_cast<ngx_http_request_t *>(call->data));
 }
 
-std::string sub_of(ngx_http_request_t *r, const Provider &provider, std::string_view cookie) {
+// The look-up's own record, or what the store has at once.
+std::string_view record_of(ngx_http_request_t *r, const Provider &provider, std::string_view cookie,
+                           std::string_view found) {
+    if (!found.empty()) {
+        return found;
+    }
     StoreCall call;
     prepare_call(r, call, provider, cookie);
-    if (call.store->ops->load(&call) != NGX_OK || call.answer != Stored::found) {
-        return {};
-    }
-    auto session = oidc::SessionView::over(call.found);
-    return session ? std::string(session->field(oidc::Field::sub)) : std::string();
+    bool loaded = call.store->ops->load(&call) == NGX_OK && call.answer == Stored::found;
+    return loaded ? call.found : std::string_view();
+}
+
+std::string_view sub_of(ngx_http_request_t *r, const Provider &provider, std::string_view cookie,
+                        std::string_view found) {
+    auto session = oidc::SessionView::over(record_of(r, provider, cookie, found));
+    return session ? session->field(oidc::Field::sub) : std::string_view();
 }
 
 // Two valid sessions under one cookie name: of one user, the first counts; of two users, neither does, for one of them
 // was planted from a neighbouring host.
-bool is_tossed(ngx_http_request_t *r, const FoundSession &found, std::string_view other) {
-    return found.cookie != other && sub_of(r, *found.provider, found.cookie) != sub_of(r, *found.provider, other);
+bool is_tossed(ngx_http_request_t *r, const FoundSession &first, const StoreCall &other) {
+    const Provider &provider = *first.provider;
+    return first.cookie != other.cookie &&
+           sub_of(r, provider, first.cookie, first.record) != sub_of(r, provider, other.cookie, other.found);
 }
 
 void refuse_tossed(ngx_http_request_t *r, Context &context) {
@@ -38,6 +48,9 @@ enum class Step { found, absent, waits, failed };
 
 Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, const Cookie &cookie) {
     StoreCall &call = lookup.call;
+    if (call.running != nullptr) {
+        return Step::waits;
+    }
     if (!lookup.running) {
         prepare_call(r, call, provider, cookie.value);
         if (call.store->ops->find(&call) == NGX_AGAIN) {
@@ -69,7 +82,8 @@ Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
             context.session.provider = &provider;
             context.session.cookie = cookie.value;
             context.session.head = lookup.call.head;
-        } else if (step == Step::found && is_tossed(r, context.session, cookie.value)) {
+            context.session.record = lookup.call.found;
+        } else if (step == Step::found && is_tossed(r, context.session, lookup.call)) {
             refuse_tossed(r, context);
             return Step::absent;
         }
@@ -90,6 +104,8 @@ bool is_session_cookie(ngx_http_request_t *r, const Provider &provider, std::str
 }
 
 void prepare_call(ngx_http_request_t *r, StoreCall &call, const Provider &provider, std::string_view cookie) {
+    call.answer = Stored::absent;
+    call.found = {};
     call.store = provider.store;
     call.pool = r->main->pool;
     call.log = r->connection->log;
@@ -129,12 +145,8 @@ const oidc::SessionView *load_session(ngx_http_request_t *r, Context &context) {
         return nullptr;
     }
     if (!session.loaded) {
-        StoreCall call;
-        prepare_call(r, call, *session.provider, session.cookie);
         session.loaded = true;
-        if (call.store->ops->load(&call) == NGX_OK && call.answer == Stored::found) {
-            session.view = oidc::SessionView::over(call.found);
-        }
+        session.view = oidc::SessionView::over(record_of(r, *session.provider, session.cookie, session.record));
     }
     return session.view ? &*session.view : nullptr;
 }

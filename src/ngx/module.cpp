@@ -36,6 +36,14 @@ void exit_process(ngx_cycle_t *cycle) {
         main->refresher->drop();
     }
     fetch_exit_process();
+    if (main == nullptr) {
+        return;
+    }
+    for (Provider *provider : main->providers) {
+        if (provider->store != nullptr && provider->store->ops->leave != nullptr) {
+            provider->store->ops->leave(*provider->store);
+        }
+    }
 }
 
 using Handler = ngx_int_t (*)(ngx_http_request_t *);

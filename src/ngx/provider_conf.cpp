@@ -6,6 +6,7 @@
 
 #include "../oidc/http.hpp"
 #include "provider_conf.hpp"
+#include "store_redis.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -59,6 +60,7 @@ void merge_defaults(Provider &provider) {
     ngx_conf_init_value(provider.login_timeout, 600);
     ngx_conf_init_msec_value(provider.connect_timeout, 5000);
     ngx_conf_init_msec_value(provider.read_timeout, 10000);
+    ngx_conf_init_msec_value(provider.store_timeout, 2000);
 }
 
 char *load_client_key(ngx_conf_t *cf, Provider &provider) {
@@ -163,6 +165,9 @@ bool is_declared(ngx_conf_t *cf, const ngx_str_t &zone) {
 }
 
 Store *make_store(ngx_conf_t *cf, Provider &provider) {
+    if (is_redis_url(view(provider.session_store))) {
+        return redis_store(cf, provider);
+    }
     if (provider.session_store.len != 0) {
         if (!is_declared(cf, provider.session_store)) {
             refuse(cf, provider,

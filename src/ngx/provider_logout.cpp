@@ -181,6 +181,9 @@ ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;
     }
+    if (found == NGX_ERROR) {
+        return busy(r);
+    }
     FrontQuery query = read_front(view(context.query));
     if (found == NGX_OK && may_use_cookie(r, context, query)) {
         erase_by_cookie(r, context);

@@ -19,12 +19,14 @@ namespace auth_oidc {
 class Exchange;
 class Body;
 class LogoutWork;
+class SignOut;
 
 // Whose session a request carries.
 struct FoundSession {
     Provider *provider = nullptr;  // null: anonymous
     std::string_view cookie;       // the session cookie's value
     oidc::SessionHead head;
+    std::string_view record;                // where the look-up brought it along
     std::optional<oidc::SessionView> view;  // once a claim or a token was asked for
     bool loaded = false;
 };
@@ -55,6 +57,7 @@ struct Context {
     std::string form;   // or the form that the callback was posted with
     bool posted = false;
     std::shared_ptr<Exchange> exchange;  // a callback that is being worked on
+    std::shared_ptr<SignOut> sign_out;   // a sign-out that waits for the store
     std::shared_ptr<LogoutWork> logout;  // a logout token that is being worked on
     std::shared_ptr<Body> body;          // a request body that is being read
 

@@ -26,8 +26,14 @@ enum class Stored {
     unavailable  // no answer within the time limit: 503, never a way in
 };
 
-// One question to a store and its answer. Owned by whoever asks; must live until it is answered or cancel()led.
+// One question to a store and its answer. Owned by whoever asks. When it goes before the answer came, nobody is told;
+// what was asked may be carried out all the same.
 struct StoreCall {
+    StoreCall() = default;
+    StoreCall(const StoreCall &) = delete;
+    StoreCall &operator=(const StoreCall &) = delete;
+    ~StoreCall();
+
     // The question.
     const Store *store = nullptr;
     ngx_pool_t *pool = nullptr;  // for what the answer needs
@@ -43,7 +49,7 @@ struct StoreCall {
     // The answer.
     Stored answer = Stored::absent;
     oidc::SessionHead head{};  // find, load
-    std::string_view found;    // load: the whole record, in `pool`
+    std::string_view found;    // load: the whole record, in `pool`. Also find, where a look-up takes a round trip
     std::string new_cookie;    // create, replace: the session cookie's value from now on
     uint64_t erased = 0;       // erase_sid, erase_sub: how many sessions ended
 
@@ -57,15 +63,22 @@ struct StoreCall {
 struct StoreOps {
     const char *name;
     ngx_int_t (*find)(StoreCall *call);     // head only: the hot path. A session that is over counts as absent.
-    ngx_int_t (*load)(StoreCall *call);     // the whole record
+    ngx_int_t (*load)(StoreCall *call);     // the whole record; at once where find did not bring it along
     ngx_int_t (*create)(StoreCall *call);   // under a fresh random id
     ngx_int_t (*replace)(StoreCall *call);  // only over the revision that was read; gives the record the next revision
     ngx_int_t (*touch)(StoreCall *call);    // last_used = now
     ngx_int_t (*erase)(StoreCall *call);
     ngx_int_t (*erase_sid)(StoreCall *call);
     ngx_int_t (*erase_sub)(StoreCall *call);
-    void (*cancel)(StoreCall *call);  // forget a running call; done will not be called. Null where nothing ever runs.
+    void (*cancel)(StoreCall *call);    // forget a running call; done will not be called. Null where nothing ever runs.
+    void (*leave)(const Store &store);  // the worker ends: connections are closed. Null where there are none.
 };
+
+inline StoreCall::~StoreCall() {
+    if (running != nullptr) {
+        store->ops->cancel(this);
+    }
+}
 
 // SHA-256 of the binding and a sid or sub, the key of the indices.
 oidc::Digest index_key(std::string_view binding, std::string_view value);

@@ -252,7 +252,7 @@ ngx_int_t erase_sub(StoreCall *call) {
     return erase_by(call, Index::sub);
 }
 
-const StoreOps zone_ops = {"zone", find, load, create, replace, touch, erase, erase_sid, erase_sub, nullptr};
+const StoreOps zone_ops = {"zone", find, load, create, replace, touch, erase, erase_sid, erase_sub, nullptr, nullptr};
 
 u_char *log_suffix(ngx_slab_pool_t *pool, const ngx_str_t &zone) {
     auto *text = static_cast<u_char *>(ngx_slab_alloc(pool, sizeof(" in zone \"\"") + zone.len));  // with the NUL
