@@ -9,6 +9,7 @@
 #include "../oidc/provider.hpp"
 #include "../oidc/rules.hpp"
 #include "../oidc/seal.hpp"
+#include "../oidc/secrets.hpp"
 #include "fetch.hpp"
 #include "keyring.hpp"
 #include "ngx.hpp"
@@ -67,6 +68,9 @@ struct Provider {
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
     time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
     ngx_msec_t connect_timeout = NGX_CONF_UNSET_MSEC, read_timeout = NGX_CONF_UNSET_MSEC;
+
+    std::optional<oidc::SecretsEntry> entry;  // of oidc_secrets: what the block does not say
+    bool has_block = false;
 
     // What the above comes to.
     oidc::Client client;
