@@ -47,10 +47,13 @@ struct Provider {
     std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
+    ngx_str_t authorization_endpoint{}, token_endpoint{}, userinfo_endpoint{}, end_session_endpoint{};
+    ngx_str_t revocation_endpoint{}, introspection_endpoint{}, jwks_uri{}, jwks_file{};
     ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
     ngx_str_t scope{}, session_store{};
     ngx_str_t ssl_trusted_certificate{}, ssl_crl{}, ssl_name{}, ssl_certificate{}, ssl_certificate_key{}, http_proxy{};
     ngx_str_t client_key{}, client_key_alg{}, client_key_kid{};
+    ngx_http_complex_value_t *logout_args = nullptr;
     ngx_http_complex_value_t *extra_auth_args = nullptr;
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;

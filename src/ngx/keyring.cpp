@@ -23,7 +23,8 @@ bool may_fetch() {
 }
 
 oidc::Digest subject_of(const oidc::Client &client) {
-    return oidc::sha256(client.issuer + '\n' + client.discovery_url());
+    return oidc::sha256(client.issuer + '\n' +
+                        (client.needs_no_discovery() ? oidc::static_document(client) : client.discovery_url()));
 }
 
 }  // namespace
@@ -37,6 +38,8 @@ struct Keyring::Live {
           watch([](void *self) { static_cast<Live *>(self)->look_around(); }, this) {}
 
     std::shared_ptr<const oidc::ProviderData> current();
+    bool is_configured() const { return client.needs_no_discovery() && !client.fixed.keys.empty(); }
+    std::shared_ptr<const oidc::ProviderData> configured();
     void load(uint64_t wanted);
     ngx_int_t join(Waiter &waiter, const KeysFor *brake);
     void look_around();
@@ -71,7 +74,23 @@ struct Keyring::Live {
     std::string failure;
 };
 
+// All of it is configured: nothing to fetch, nothing to share.
+std::shared_ptr<const oidc::ProviderData> Keyring::Live::configured() {
+    if (data == nullptr) {
+        auto metadata = oidc::read_metadata(client, oidc::static_document(client));
+        auto keys = oidc::KeySet::parse(client.fixed.keys);
+        if (metadata && keys) {
+            data =
+                std::make_shared<const oidc::ProviderData>(oidc::ProviderData{std::move(*metadata), std::move(*keys)});
+        }
+    }
+    return data;
+}
+
 std::shared_ptr<const oidc::ProviderData> Keyring::Live::current() {
+    if (is_configured()) {
+        return configured();
+    }
     std::optional<ZoneView> view = zone.look();
     if (!view) {
         return data;
@@ -100,7 +119,7 @@ void Keyring::Live::load(uint64_t wanted) {
         return;
     }
     auto metadata = oidc::read_metadata(client, documents->metadata);
-    auto keys = oidc::KeySet::parse(documents->keys);
+    auto keys = oidc::KeySet::parse(client.fixed.keys.empty() ? documents->keys : client.fixed.keys);
     if (metadata && keys) {
         data = std::make_shared<const oidc::ProviderData>(oidc::ProviderData{std::move(*metadata), std::move(*keys)});
         return;
@@ -111,7 +130,7 @@ void Keyring::Live::load(uint64_t wanted) {
 }
 
 ngx_int_t Keyring::Live::join(Waiter &waiter, const KeysFor *brake) {
-    if (!may_fetch()) {
+    if (!may_fetch() || is_configured()) {
         return NGX_DECLINED;
     }
     if (fetch == nullptr) {
@@ -166,7 +185,14 @@ void Keyring::Live::begin() {
     }
     bool all = data == nullptr || !view;
     want_keys = want_keys || all || view->keys_due;
-    if (all || view->metadata_due) {
+    if (client.needs_no_discovery() && (all || view->metadata_due)) {
+        // The keys are fetched in any case: what ends inside this call wakes nobody who joins behind it.
+        Reply reply;
+        reply.status = 200;
+        reply.body = oidc::static_document(client);
+        want_keys = true;
+        take(&Live::take_metadata, reply);
+    } else if (all || view->metadata_due) {
         ask(oidc::discovery_request(client), oidc::max_metadata, &Live::take_metadata);
     } else if (want_keys) {
         ask_keys(data->metadata);

@@ -70,6 +70,7 @@ struct LogoutPlace {
     std::string origin;
     std::string after;  // absolute post_logout_uri, or empty
     std::string back;   // return_to, or empty
+    std::string extra;  // logout_args
 };
 
 ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const LogoutPlace &place) {
@@ -95,6 +96,7 @@ ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const Logout
     query.post_logout_redirect_uri = place.after;
     query.state = place.after.empty() ? std::string_view() : std::string_view(state);
     query.id_token_hint = provider.client.logout_token_hint ? std::string_view(id_token) : std::string_view();
+    query.extra = place.extra;
     auto url = oidc::end_session_url(provider.client, data->metadata, query);
     if (!url) {
         return signed_out(r, provider, place);
@@ -109,7 +111,7 @@ ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const Logout
 ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &origin) {
     Provider &provider = context.session.provider ? *context.session.provider : *context.endpoint->providers[0];
     bool secure = is_secure(origin);
-    LogoutPlace place{origin, provider.client.post_logout_uri, wanted_back(r)};
+    LogoutPlace place{origin, provider.client.post_logout_uri, wanted_back(r), {}};
     if (!place.after.empty() && place.after[0] == '/') {
         place.after = origin + place.after;
     }
@@ -117,6 +119,8 @@ ngx_int_t sign_out(ngx_http_request_t *r, Context &context, const std::string &o
     if (context.session.provider == nullptr) {
         return signed_out(r, provider, place);
     }
+    // The arguments may hold claims, so they are read while there is a session.
+    place.extra = provider.logout_args ? evaluate(r, provider.logout_args) : std::string();
     std::string id_token;
     if (const oidc::SessionView *session = load_session(r, context)) {
         id_token = std::string(session->field(oidc::Field::id_token));

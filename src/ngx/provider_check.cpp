@@ -28,6 +28,34 @@ char *check_url(ngx_conf_t *cf, const Provider &provider, const char *directive,
     return static_cast<char *>(NGX_CONF_OK);
 }
 
+char *check_endpoints(ngx_conf_t *cf, const Provider &provider) {
+    struct {
+        const char *directive;
+        const ngx_str_t &value;
+    } rows[] = {
+        {"authorization_endpoint", provider.authorization_endpoint},
+        {"token_endpoint", provider.token_endpoint},
+        {"userinfo_endpoint", provider.userinfo_endpoint},
+        {"end_session_endpoint", provider.end_session_endpoint},
+        {"revocation_endpoint", provider.revocation_endpoint},
+        {"introspection_endpoint", provider.introspection_endpoint},
+        {"jwks_uri", provider.jwks_uri},
+    };
+    for (const auto &row : rows) {
+        if (row.value.len == 0) {
+            continue;
+        }
+        if (char *status = check_url(cf, provider, row.directive, text(row.value)); status != NGX_CONF_OK) {
+            return status;
+        }
+    }
+    if (provider.jwks_uri.len != 0 && provider.jwks_file.len != 0) {
+        return refuse(cf, provider, "\"jwks_uri\" and \"jwks_file\" exclude each other: remove one of them",
+                      "jwks_file");
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
 char *check_paths(ngx_conf_t *cf, const Provider &provider) {
     struct {
         const char *directive;
@@ -171,6 +199,9 @@ char *check_required(ngx_conf_t *cf, const Provider &provider) {
     }
     if (status == NGX_CONF_OK && provider.config_url.len) {
         status = check_url(cf, provider, "config_url", text(provider.config_url));
+    }
+    if (status == NGX_CONF_OK) {
+        status = check_endpoints(cf, provider);
     }
     return status == NGX_CONF_OK ? check_paths(cf, provider) : status;
 }

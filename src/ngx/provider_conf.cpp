@@ -77,6 +77,36 @@ char *load_client_key(ngx_conf_t *cf, Provider &provider) {
     return static_cast<char *>(NGX_CONF_OK);
 }
 
+void fill_static(Provider &provider) {
+    oidc::StaticData &fixed = provider.client.fixed;
+    fixed.authorization_endpoint = text(provider.authorization_endpoint);
+    fixed.token_endpoint = text(provider.token_endpoint);
+    fixed.userinfo_endpoint = text(provider.userinfo_endpoint);
+    fixed.end_session_endpoint = text(provider.end_session_endpoint);
+    fixed.revocation_endpoint = text(provider.revocation_endpoint);
+    fixed.introspection_endpoint = text(provider.introspection_endpoint);
+    fixed.jwks_uri = text(provider.jwks_uri);
+}
+
+char *load_keys(ngx_conf_t *cf, Provider &provider) {
+    if (provider.jwks_file.len == 0) {
+        return static_cast<char *>(NGX_CONF_OK);
+    }
+    if (char *status = check_file(cf, provider, "jwks_file", &provider.jwks_file); status != NGX_CONF_OK) {
+        return status;
+    }
+    std::ifstream stream(text(provider.jwks_file), std::ios::binary);
+    std::string keys((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+    auto set = oidc::KeySet::parse(keys);
+    if (!set || set->size() == 0) {
+        return refuse(cf, provider,
+                      "\"jwks_file\" holds no key set: " + (set ? "there is no usable key in it" : set.error().text),
+                      "jwks_file");
+    }
+    provider.client.fixed.keys = std::move(keys);
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
 void fill_client(Provider &provider) {
     oidc::Client &client = provider.client;
     client.name = text(provider.name);
@@ -99,6 +129,7 @@ void fill_client(Provider &provider) {
     client.max_age = provider.max_age;
     client.session_timeout = provider.session_timeout;
     client.session_max_age = provider.session_max_age;
+    fill_static(provider);
     provider.binding = client.binding();
     provider.cookie = text(provider.cookie_name);
     auto url = oidc::http::parse_url(client.redirect_uri);
@@ -173,7 +204,8 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
     } else {
         provider.client.client_secret = text(provider.client_secret);
     }
-    return load_client_key(cf, provider);
+    char *status = load_keys(cf, provider);
+    return status == NGX_CONF_OK ? load_client_key(cf, provider) : status;
 }
 
 }  // namespace
@@ -233,6 +265,7 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     slots[ngx_http_auth_oidc_module.ctx_index] = provider;
     inner.loc_conf = slots.data();
     ngx_conf_t saved = *cf;
+    // cppcheck-suppress autoVariables ; taken back below, before `inner` goes
     cf->ctx = &inner;
     cf->cmd_type = provider_context;
     char *status = ngx_conf_parse(cf, nullptr);

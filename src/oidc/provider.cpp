@@ -10,18 +10,19 @@ struct Endpoint {
     const char *member;
     std::string Metadata::*field;
     bool required;
+    std::string StaticData::*fixed;  // the configuration's word for it, where there is one
 };
 
 // A provider that names no token_endpoint cannot serve the code flow, whatever D 3 allows to implicit-only ones.
 constexpr Endpoint endpoints[] = {
-    {"authorization_endpoint", &Metadata::authorization_endpoint, true},
-    {"token_endpoint", &Metadata::token_endpoint, true},
-    {"jwks_uri", &Metadata::jwks_uri, false},
-    {"userinfo_endpoint", &Metadata::userinfo_endpoint, false},
-    {"end_session_endpoint", &Metadata::end_session_endpoint, false},
-    {"revocation_endpoint", &Metadata::revocation_endpoint, false},
-    {"introspection_endpoint", &Metadata::introspection_endpoint, false},
-    {"check_session_iframe", &Metadata::check_session_iframe, false},
+    {"authorization_endpoint", &Metadata::authorization_endpoint, true, &StaticData::authorization_endpoint},
+    {"token_endpoint", &Metadata::token_endpoint, true, &StaticData::token_endpoint},
+    {"jwks_uri", &Metadata::jwks_uri, false, &StaticData::jwks_uri},
+    {"userinfo_endpoint", &Metadata::userinfo_endpoint, false, &StaticData::userinfo_endpoint},
+    {"end_session_endpoint", &Metadata::end_session_endpoint, false, &StaticData::end_session_endpoint},
+    {"revocation_endpoint", &Metadata::revocation_endpoint, false, &StaticData::revocation_endpoint},
+    {"introspection_endpoint", &Metadata::introspection_endpoint, false, &StaticData::introspection_endpoint},
+    {"check_session_iframe", &Metadata::check_session_iframe, false, nullptr},
 };
 
 // Plain http is for a provider on this machine that is itself named so, or for those who wrote insecure_http.
@@ -36,6 +37,10 @@ bool is_allowed_endpoint(const Client &client, const http::Url &url) {
 
 // A bad optional endpoint is an error too: to leave it out would switch something off without a word.
 Result<std::string> read_endpoint(const Client &client, const Json &document, const Endpoint &endpoint) {
+    // nginx -t has checked what is configured.
+    if (endpoint.fixed != nullptr && !(client.fixed.*endpoint.fixed).empty()) {
+        return client.fixed.*endpoint.fixed;
+    }
     const std::string value = document.string(endpoint.member).value_or("");
     if (value.empty()) {
         if (endpoint.required) {
@@ -105,6 +110,26 @@ std::string Client::discovery_url() const {
     return url + "/.well-known/openid-configuration";
 }
 
+bool Client::needs_no_discovery() const {
+    return !fixed.authorization_endpoint.empty() && !fixed.token_endpoint.empty() &&
+           (!fixed.jwks_uri.empty() || !fixed.keys.empty());
+}
+
+std::string static_document(const Client &client) {
+    Json document = Json::object();
+    document.set("issuer", std::string_view(client.issuer));
+    for (const Endpoint &endpoint : endpoints) {
+        if (endpoint.fixed != nullptr && !(client.fixed.*endpoint.fixed).empty()) {
+            document.set(endpoint.member, std::string_view(client.fixed.*endpoint.fixed));
+        }
+    }
+    // Nobody announces algorithms: the keys decide among the asymmetric ones. PKCE harms no provider that ignores it.
+    document.set("id_token_signing_alg_values_supported",
+                 std::string_view("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"));
+    document.set("code_challenge_methods_supported", std::string_view("S256"));
+    return document.dump();
+}
+
 Result<Metadata> read_metadata(const Client &client, std::string_view text) {
     auto document = parse_object(text, "metadata");
     if (!document) {
@@ -130,7 +155,7 @@ Result<Metadata> read_metadata(const Client &client, std::string_view text) {
     metadata.code_challenge_methods =
         document->strings("code_challenge_methods_supported").value_or(std::vector<std::string>());
     metadata.iss_parameter = document->boolean("authorization_response_iss_parameter_supported").value_or(false);
-    if (metadata.jwks_uri.empty() && needs_keys(client, metadata)) {
+    if (metadata.jwks_uri.empty() && client.fixed.keys.empty() && needs_keys(client, metadata)) {
         return provider_error("metadata_endpoint", "the metadata has no jwks_uri: no ID token can be verified");
     }
     return metadata;

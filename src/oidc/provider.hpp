@@ -27,6 +27,13 @@ struct Keep {
     std::vector<std::string> nested;  // paths behind variables: their texts
 };
 
+// What the configuration says in place of the provider's metadata; empty: the metadata's.
+struct StaticData {
+    std::string authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint;
+    std::string revocation_endpoint, introspection_endpoint, jwks_uri;
+    std::string keys;  // a key set, as it stands in a file
+};
+
 // One oidc_provider block as plain values.
 struct Client {
     std::string name;
@@ -37,7 +44,7 @@ struct Client {
     std::string redirect_uri = "/oidc_callback";  // path or absolute URL
     std::string response_mode;    // as sent; empty: query, which needs no word (OAuth 2.0 Multiple Response Types 2.1)
     std::string post_logout_uri;  // path, absolute URL or empty
-    bool issuer_slash = false;  // the issuer may end in a slash that `issuer` lacks
+    bool issuer_slash = false;    // the issuer may end in a slash that `issuer` lacks
     bool logout_token_hint = false;
     bool userinfo = false;
     bool insecure_http = false;
@@ -50,14 +57,15 @@ struct Client {
     int64_t session_timeout = int64_t{8} * 3600;  // seconds
     int64_t session_max_age = 0;                  // seconds; 0: off
     Keep keep;
+    StaticData fixed;
     std::optional<SigningKey> key;  // client_key
 
     // 16 bytes that bind a session to provider, issuer and client.
     std::string binding() const;
     std::string discovery_url() const;
-    bool is_issuer(std::string_view found) const {
-        return found == issuer || (issuer_slash && found == issuer + "/");
-    }
+    bool is_issuer(std::string_view found) const { return found == issuer || (issuer_slash && found == issuer + "/"); }
+    // Endpoints and a source of keys are configured: nothing is left to discover.
+    bool needs_no_discovery() const;
     bool is_public() const {
         return client_secret.empty() && auth != ClientAuth::private_key_jwt && auth != ClientAuth::tls &&
                auth != ClientAuth::self_signed_tls;
@@ -82,6 +90,9 @@ struct ProviderData {
 // D 3 and 4.3: the issuer equals the configured one byte for byte; endpoints are https (or the issuer's own scheme on a
 // loopback host, or http with insecure_http); the required members are there.
 Result<Metadata> read_metadata(const Client &client, std::string_view document);
+
+// A metadata document of what is configured, for those who need no discovery.
+std::string static_document(const Client &client);
 
 // The ID token algorithms that count: configured ones, else the metadata's among RS/PS/ES/EdDSA, else RS256.
 std::vector<std::string> id_token_algs(const Client &client, const Metadata &metadata);

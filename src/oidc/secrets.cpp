@@ -22,8 +22,7 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> li
 
 bool is_name(std::string_view name) {
     for (char c : name) {
-        bool fits =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
         if (!fits) {
             return false;
         }
@@ -140,9 +139,9 @@ private:
         }
         auto url = http::parse_url(entry.redirect_uri);
         if (!url || url->target.find('?') != std::string::npos) {
-            return refuse(entry.line,
-                          "\"redirect_uri\" of " + place + " must be an absolute URL without a query, for example "
-                          "https://app.example.com/oauth2callback");
+            return refuse(entry.line, "\"redirect_uri\" of " + place +
+                                          " must be an absolute URL without a query, for example "
+                                          "https://app.example.com/oauth2callback");
         }
         if (!http::parse_url(entry.metadata_url) || !ends_with(entry.metadata_url, well_known)) {
             return refuse(entry.line, "\"server_metadata_url\" of " + place + " must be a URL that ends in " +
@@ -175,7 +174,8 @@ private:
     static bool special(SecretsEntry &entry, const std::string &word, const std::string &text) {
         if (word == "scope") {
             entry.scope = contains(split_words(text), "openid") ? text : "openid " + text;
-        } else if (word == "token_endpoint_auth_method") {
+        } else if (word == "token_endpoint_auth_method" &&
+                   is_one_of(text, {"client_secret_basic", "client_secret_post", "client_secret_jwt"})) {
             entry.client_auth_method = text;
         } else if (word == "response_mode" && is_one_of(text, {"query", "form_post"})) {
             entry.response_mode = text;
@@ -189,9 +189,10 @@ private:
 
     void argument(SecretsEntry &entry, const std::string &key, const std::string &word, const std::string &text,
                   unsigned line) {
-        if (is_one_of(word, {"state", "nonce", "client_id", "redirect_uri", "response_type", "response_mode",
-                             "code_challenge", "code_challenge_method", "verify", "cert", "proxy", "proxies", "timeout",
-                             "headers", "trust_env", "http1", "http2", "base_url"})) {
+        if (is_one_of(word,
+                      {"state", "nonce", "token_endpoint_auth_method", "client_id", "redirect_uri", "response_type",
+                       "response_mode", "code_challenge", "code_challenge_method", "verify", "cert", "proxy", "proxies",
+                       "timeout", "headers", "trust_env", "http1", "http2", "base_url"})) {
             return warn(line, "\"" + word + "\" of \"" + key + "\" is not used");
         }
         for (auto &[name, value] : entry.arguments) {
@@ -208,8 +209,8 @@ private:
             bool used = is_one_of(key.str(), {"redirect_uri", "cookie_secret", "client_id", "client_secret",
                                               "server_metadata_url", "client_kwargs", "authorize_params"});
             if (!used && &table != auth_) {
-                warn(line_of(value), "\"" + log_safe(key.str()) + "\" of " + where(entry.name, table, auth_) +
-                                         " is not used");
+                warn(line_of(value),
+                     "\"" + log_safe(key.str()) + "\" of " + where(entry.name, table, auth_) + " is not used");
             }
         }
     }
@@ -221,8 +222,8 @@ private:
         }
         for (auto &&[key, value] : *auth_) {
             bool shared = is_one_of(key.str(), {"redirect_uri", "cookie_secret", "expose_tokens"});
-            bool single = is_one_of(key.str(), {"client_id", "client_secret", "server_metadata_url", "client_kwargs",
-                                                "authorize_params"});
+            bool single = is_one_of(
+                key.str(), {"client_id", "client_secret", "server_metadata_url", "client_kwargs", "authorize_params"});
             if (!shared && !value.is_table() && !(single && own)) {
                 warn(line_of(value), "\"" + log_safe(key.str()) + "\" of [auth] is not used");
             }
