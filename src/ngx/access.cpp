@@ -2,6 +2,7 @@
 #include "../oidc/text.hpp"
 #include "lookup.hpp"
 #include "module.hpp"
+#include "refresher.hpp"
 #include "request.hpp"
 #include "require.hpp"
 #include "signin.hpp"
@@ -174,7 +175,8 @@ ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     if (found == NGX_OK) {
         note_use(r, context);
         context.status = "session";
-        return check_rules(r, context);
+        ngx_int_t fresh = keep_fresh(r, context);
+        return fresh == NGX_OK ? check_rules(r, context) : fresh;
     }
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;

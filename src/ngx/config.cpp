@@ -5,7 +5,9 @@
 #include "../oidc/http.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
+#include "refresher.hpp"
 #include "require.hpp"
+#include "status.hpp"
 #include "store_zone.hpp"
 
 namespace auth_oidc {
@@ -75,6 +77,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
     {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, touch), nullptr},
+    {ngx_string("auth_oidc_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_status, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, anonymous), nullptr},
     {ngx_string("auth_oidc_base_url"), anywhere | NGX_CONF_TAKE1, set_base_url, NGX_HTTP_LOC_CONF_OFFSET,
@@ -124,6 +128,7 @@ ngx_command_t commands[] = {
     PROVIDER_FLAG(ssl_verify),
     PROVIDER_TIME(session_timeout),
     PROVIDER_TIME(session_max_age),
+    PROVIDER_TIME(session_recheck),
     PROVIDER_TIME(clock_skew),
     PROVIDER_TIME(max_age),
     PROVIDER_TIME(login_timeout),
@@ -144,6 +149,8 @@ ngx_command_t commands[] = {
      nullptr},
     {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET,
      1, nullptr},
+    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, set_session_refresh, NGX_HTTP_LOC_CONF_OFFSET,
+     0, nullptr},
     {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, noting<set_client_key>, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     // nginx's own `include` is not allowed in a context that nginx does not know.

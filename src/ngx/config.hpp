@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../oidc/provider.hpp"
+#include "../oidc/refresh.hpp"
 #include "../oidc/rules.hpp"
 #include "../oidc/seal.hpp"
 #include "../oidc/secrets.hpp"
@@ -18,6 +19,7 @@
 
 namespace auth_oidc {
 
+class Refresher;
 struct SetHeader;
 
 // Where a directive stands, for messages that are written after the whole file was read.
@@ -57,7 +59,7 @@ struct Provider {
     ngx_http_complex_value_t *extra_auth_args = nullptr;
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
-    ngx_flag_t ssl_verify = NGX_CONF_UNSET;
+    ngx_flag_t ssl_verify = NGX_CONF_UNSET, session_refresh = NGX_CONF_UNSET;
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
     ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
     ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
@@ -68,6 +70,7 @@ struct Provider {
     time_t session_idle_timeout = NGX_CONF_UNSET;
     ngx_uint_t response_mode = NGX_CONF_UNSET_UINT;
     ngx_uint_t pkce = NGX_CONF_UNSET_UINT, client_auth_method = NGX_CONF_UNSET_UINT;
+    time_t session_recheck = NGX_CONF_UNSET;
     time_t session_timeout = NGX_CONF_UNSET, session_max_age = NGX_CONF_UNSET, clock_skew = NGX_CONF_UNSET;
     time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
     ngx_msec_t connect_timeout = NGX_CONF_UNSET_MSEC, read_timeout = NGX_CONF_UNSET_MSEC;
@@ -82,6 +85,7 @@ struct Provider {
     std::string callback_path, signed_out_path;  // of redirect_uri and post_logout_uri
     std::vector<std::string> secrets;            // cookie_secret as written; none: the shared key
     FetchOptions fetch;
+    oidc::RefreshPolicy refresh;
     Store *store = nullptr;
     std::unique_ptr<Keyring> keyring;
     std::unique_ptr<Sealers> sealers;
@@ -116,6 +120,7 @@ struct MainConf {
     std::vector<Provider *> providers;
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
+    std::shared_ptr<Refresher> refresher;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
     ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
 

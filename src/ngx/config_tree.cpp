@@ -5,6 +5,7 @@
 #include "../oidc/http.hpp"
 #include "config.hpp"
 #include "module.hpp"
+#include "refresher.hpp"
 #include "require.hpp"
 
 // Weak: an nginx without the rewrite module must load us too.
@@ -238,11 +239,13 @@ ngx_int_t complete(ngx_conf_t *cf) {
         return used ? install_handlers(cf) : NGX_OK;
     }
     main->state = std::make_unique<SharedState>(cf);
+    main->refresher = std::make_shared<Refresher>(cf, *main->state);
     for (Provider *provider : main->providers) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
         keep_what_is_used(cf, *main, *provider);
+        complete_refresh(cf, *provider);
     }
     for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
         auto &server = *static_cast<ServerConf *>(servers[i]->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index]);

@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include "config.hpp"
+#include "refresher.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -29,7 +30,11 @@ ngx_int_t init_process(ngx_cycle_t *cycle) {
     return fetch_init_process(cycle);
 }
 
-void exit_process(ngx_cycle_t *) {
+void exit_process(ngx_cycle_t *cycle) {
+    auto *main = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_auth_oidc_module));
+    if (main != nullptr && main->refresher) {
+        main->refresher->drop();
+    }
     fetch_exit_process();
 }
 

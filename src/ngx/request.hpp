@@ -60,6 +60,7 @@ struct Context {
 
     std::unique_ptr<Waiter> waiter;  // for provider data
     bool waited = false;             // nobody waits for the same thing twice
+    bool renewed = false;                 // has waited for a refresh of its session
     std::unique_ptr<Alarm> alarm;    // to look again
 
     const char *status = "anonymous";      // $oidc_auth_status

@@ -69,7 +69,12 @@ void read_field(ngx_http_request_t *r, Context &context, Value *value, oidc::Fie
 void read_id_token(ngx_http_request_t *r, Context &context, Value *value) {
     read_field(r, context, value, oidc::Field::id_token);
 }
+// One that has ended and could not be refreshed is of no use to anybody.
 void read_access_token(ngx_http_request_t *r, Context &context, Value *value) {
+    const FoundSession &session = context.session;
+    if (session.provider && session.provider->refresh.on && oidc::is_access_token_over(session.head, ngx_time())) {
+        return set(value, "");
+    }
     read_field(r, context, value, oidc::Field::access_token);
 }
 void read_userinfo(ngx_http_request_t *r, Context &context, Value *value) {

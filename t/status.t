@@ -1,0 +1,62 @@
+# auth_oidc_status: counters and health, as JSON and as Prometheus text.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use JSON::PP ();
+use OIDC::Test;
+
+my ($ngx, $op, $browser) = site(
+    nginx  => { workers => 2 },
+    server => 'location = /status { auth_oidc off; auth_oidc_status; }',
+);
+
+sub status { return get('/status', kind => 'none')->json }
+
+my $before = status();
+is $before->{logins_started}, 0, 'nobody has come yet';
+is_deeply [map { $_->{name} } @{ $before->{providers} }], ['my_idp'], 'every provider is there';
+is $before->{providers}[0]{sessions}, 0, 'no session';
+
+login('/app') for 1 .. 3;
+my $after = status();
+is $after->{logins_started}, 3, 'logins started';
+is $after->{logins_finished}, 3, 'logins finished';
+is $after->{providers}[0]{sessions}, 3, 'sessions';
+ok $after->{providers}[0]{healthy}, 'the provider is healthy';
+like $after->{providers}[0]{keys_age}, qr/^\d+$/, 'age of the keys';
+cmp_ok $after->{providers}[0]{store_bytes_used}, '<', $after->{providers}[0]{store_bytes}, 'room in the zone';
+
+get('/oidc_callback?state=none&code=x');
+is status()->{logins_failed_browser}, 1, 'a failed login, by whose fault';
+
+my $answer = get('/status?format=prometheus', kind => 'none');
+like $answer->header('Content-Type'), qr{^text/plain; version=0\.0\.4}, "Prometheus' own type";
+my $text = $answer->body;
+like $text, qr/^auth_oidc_logins_started_total 3$/m, 'a counter';
+like $text, qr/^auth_oidc_logins_failed_total\{fault="browser"\} 1$/m, 'a counter with a label';
+like $text, qr/^auth_oidc_sessions\{provider="my_idp"\} 3$/m, 'a gauge of a provider';
+like $text, qr/^auth_oidc_provider_up\{provider="my_idp"\} 1$/m, 'health';
+my (%typed, @wrong);
+for my $line (split /\n/, $text) {
+    if ($line =~ /^# TYPE (\w+) (counter|gauge)$/) { push @wrong, "$1 twice" if $typed{$1}++; push @wrong, $1 if ($2 eq 'counter') != ($1 =~ /_total$/) }
+    elsif ($line !~ /^# HELP \w+ .+$/) { push @wrong, $line unless $line =~ /^(\w+)(?:\{\w+="[^"]*"\})? \d+$/ && $typed{$1} }
+}
+is_deeply \@wrong, [], 'every line is of the text format, and every metric has a type';
+
+# The dashboard asks for nothing that is not there.
+my $dashboard = JSON::PP::decode_json(OIDC::Nginx::slurp("$OIDC::Nginx::CHECKOUT/conf-examples/grafana-dashboard.json"));
+my %asked = map { $_ => 1 } map { $_->{expr} =~ /(auth_oidc_\w+)/g } map { @{ $_->{targets} } } @{ $dashboard->{panels} };
+is_deeply [sort keys %asked], [sort keys %typed], 'the dashboard shows every metric, and no other';
+
+unlike $text . get('/status', kind => 'none')->body, qr/alice|example\.com|secret/i, 'neither a user nor a secret';
+is get('/status?format=xml', kind => 'none')->status, 400, 'an unknown format';
+is get('/status', method => 'HEAD', kind => 'none')->status, 200, 'and the connection goes on';
+is $browser->post('/status', { x => 1 })->status, 405, 'only GET';
+
+like conf_error('server { location / { auth_oidc_status on; } }'), qr/"auth_oidc_status"/, 'it takes no value';
+
+done_testing;
