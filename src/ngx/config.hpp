@@ -11,6 +11,7 @@
 #include "../oidc/refresh.hpp"
 #include "../oidc/rules.hpp"
 #include "../oidc/seal.hpp"
+#include "../oidc/secrets.hpp"
 #include "fetch.hpp"
 #include "keyring.hpp"
 #include "ngx.hpp"
@@ -87,6 +88,9 @@ struct Provider {
     time_t max_age = NGX_CONF_UNSET, login_timeout = NGX_CONF_UNSET;
     ngx_msec_t connect_timeout = NGX_CONF_UNSET_MSEC, read_timeout = NGX_CONF_UNSET_MSEC;
     ngx_msec_t store_timeout = NGX_CONF_UNSET_MSEC;
+
+    std::optional<oidc::SecretsEntry> entry;  // of oidc_secrets: what the block does not say
+    bool has_block = false;
 
     // What the above comes to.
     oidc::Client client;

@@ -30,6 +30,9 @@ char *set_arguments(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 // cookie_lifetime: a time, or "session" for 0.
 char *set_lifetime(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+// oidc_secrets (secrets_conf.cpp).
+char *set_secrets(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 // The setter, and the line it stood on: some mistakes can only be seen when the whole block is known.

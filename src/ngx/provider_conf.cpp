@@ -250,13 +250,17 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
                         "invalid provider name \"" + text(name) +
                             "\", use letters, digits, \"-\", \"_\" and \".\", and not \"off\"");
     }
-    if (main->find(view(name)) != nullptr) {
+    Provider *provider = main->find(view(name));
+    if (provider != nullptr && provider->has_block) {
         return conf_log(cf, NGX_LOG_EMERG, here(cf), "duplicate oidc_provider \"" + text(name) + "\"");
     }
-    auto *provider = pool_new<Provider>(cf->pool);
-    provider->name = name;
+    if (provider == nullptr) {
+        provider = pool_new<Provider>(cf->pool);
+        provider->name = name;
+        main->providers.push_back(provider);
+    }
     provider->where = here(cf);
-    main->providers.push_back(provider);
+    provider->has_block = true;
 
     // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider,
     // which takes the place of our location configuration for the time being.
@@ -275,6 +279,7 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *complete_provider(ngx_conf_t *cf, Provider *provider) {
+    fill_from_secrets(cf, *provider);
     char *status = check_required(cf, *provider);
     if (status == NGX_CONF_OK) {
         merge_defaults(*provider);

@@ -16,6 +16,8 @@ bool is_token(std::string_view value);
 char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message, std::string_view directive = {});
 
 // What must be there and what was written, before defaults; then what fits together, with them.
+// What the entry of oidc_secrets says and the block does not.
+void fill_from_secrets(ngx_conf_t *cf, Provider &provider);
 char *check_required(ngx_conf_t *cf, const Provider &provider);
 char *check_values(ngx_conf_t *cf, const Provider &provider);
 

@@ -107,7 +107,7 @@ Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
     auto parsed = oidc::parse_jws(token);
     std::string issuer = parsed ? parsed->claims.string("iss").value_or("") : "";
     for (Provider *provider : endpoint.providers) {
-        if (provider->client.issuer == issuer) {
+        if (provider->client.is_issuer(issuer)) {
             return provider;
         }
     }
@@ -133,7 +133,7 @@ FrontQuery read_front(std::string_view text) {
 
 // AD FS sends the sid alone.
 bool is_meant(const Provider &provider, const FrontQuery &query) {
-    return query.iss.empty() || query.iss == provider.client.issuer;
+    return query.iss.empty() || provider.client.is_issuer(query.iss);
 }
 
 void erase_by_sid(ngx_http_request_t *r, Context &context, const FrontQuery &query) {
@@ -157,7 +157,7 @@ bool may_use_cookie(ngx_http_request_t *r, Context &context, const FrontQuery &q
         return destination == "iframe" && is_meant(provider, query);
     }
     const oidc::SessionView *session = load_session(r, context);
-    return session && !query.sid.empty() && query.iss == provider.client.issuer &&
+    return session && !query.sid.empty() && provider.client.is_issuer(query.iss) &&
            session->field(oidc::Field::sid) == query.sid;
 }
 

@@ -39,7 +39,7 @@ std::vector<std::string> audiences(const Json &claims) {
 // C 3.1.3.7 rule 2
 Verdict check_iss(const Check &check, const char *rule) {
     const std::string iss = check.claims.string("iss").value_or("");
-    if (iss != check.client.issuer) {
+    if (!check.client.is_issuer(iss)) {
         return refuse(rule, expected_found(check.client.issuer, iss));
     }
     return std::nullopt;

@@ -129,7 +129,7 @@ Action judge_error(const Callback &callback, bool retried) {
 
 // RFC 9207 2.4: an answer of another provider (mix-up) must not reach this one's token endpoint.
 std::optional<Error> check_iss(const Callback &callback, const Client &client, const Metadata &metadata) {
-    if (callback.has_iss && callback.iss != client.issuer) {
+    if (callback.has_iss && !client.is_issuer(callback.iss)) {
         return browser_error("callback_iss",
                              "expected \"" + log_safe(client.issuer) + "\", found \"" + log_safe(callback.iss) + "\"");
     }

@@ -44,7 +44,7 @@ Verdict check_typ(const Check &check) {
 
 Verdict check_iss(const Check &check) {
     const std::string iss = check.claims.string("iss").value_or("");
-    return iss == check.client.issuer ? Verdict() : refuse("iss", expected_found(check.client.issuer, iss));
+    return check.client.is_issuer(iss) ? Verdict() : refuse("iss", expected_found(check.client.issuer, iss));
 }
 
 Verdict check_aud(const Check &check) {

@@ -138,7 +138,7 @@ Result<Metadata> read_metadata(const Client &client, std::string_view text) {
     Metadata metadata;
     metadata.issuer = document->string("issuer").value_or("");
     // D 4.3: identical, or one provider could speak for another.
-    if (metadata.issuer != client.issuer) {
+    if (!client.is_issuer(metadata.issuer)) {
         return provider_error("metadata_issuer", "expected \"" + log_safe(client.issuer) + "\", found \"" +
                                                      log_safe(metadata.issuer) + "\"");
     }

@@ -44,6 +44,7 @@ struct Client {
     std::string redirect_uri = "/oidc_callback";  // path or absolute URL
     std::string response_mode;    // as sent; empty: query, which needs no word (OAuth 2.0 Multiple Response Types 2.1)
     std::string post_logout_uri;  // path, absolute URL or empty
+    bool issuer_slash = false;    // the issuer may end in a slash that `issuer` lacks
     bool logout_token_hint = false;
     bool userinfo = false;
     bool insecure_http = false;
@@ -62,6 +63,7 @@ struct Client {
     // 16 bytes that bind a session to provider, issuer and client.
     std::string binding() const;
     std::string discovery_url() const;
+    bool is_issuer(std::string_view found) const { return found == issuer || (issuer_slash && found == issuer + "/"); }
     // Endpoints and a source of keys are configured: nothing is left to discover.
     bool needs_no_discovery() const;
     bool is_public() const {

@@ -1,0 +1,254 @@
+#include "secrets.hpp"
+
+#include "http.hpp"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace oidc {
+namespace {
+
+constexpr std::string_view well_known = "/.well-known/openid-configuration";
+constexpr std::string_view callback = "/oauth2callback";
+
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> list) {
+    for (std::string_view item : list) {
+        if (item == word) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool is_name(std::string_view name) {
+    for (char c : name) {
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        if (!fits) {
+            return false;
+        }
+    }
+    return !name.empty() && name != "off";
+}
+
+unsigned line_of(const toml::node &node) {
+    return node.source().begin.line;
+}
+
+class Reader {
+public:
+    explicit Reader(Secrets &secrets) : secrets_(secrets) {}
+
+    void read(const toml::table &file) {
+        const toml::node *node = file.get("auth");
+        if (node == nullptr || !node->is_table()) {
+            return refuse(1, "there is no table [auth]: st.login() needs it");
+        }
+        auth_ = node->as_table();
+        bool own = false;
+        for (auto &&[key, value] : *auth_) {
+            own = own || is_one_of(key.str(), {"client_id", "client_secret", "server_metadata_url"});
+            const toml::table *table = value.as_table();
+            if (table != nullptr && !is_one_of(key.str(), {"client_kwargs", "authorize_params"})) {
+                entry(std::string(key.str()), *table);
+            }
+        }
+        if (!has("default") && (own || secrets_.entries.empty())) {
+            entry("default", *auth_);
+        }
+        note_unused();
+    }
+
+private:
+    Secrets &secrets_;
+    const toml::table *auth_ = nullptr;
+
+    void refuse(unsigned line, std::string text) {
+        if (!secrets_.problem) {
+            secrets_.problem = SecretsNote{line, std::move(text)};
+        }
+    }
+    void warn(unsigned line, std::string text) { secrets_.warnings.push_back({line, std::move(text)}); }
+
+    bool has(std::string_view name) const {
+        for (const SecretsEntry &entry : secrets_.entries) {
+            if (entry.name == name) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    static std::string where(const std::string &name, const toml::table &table, const toml::table *auth) {
+        return &table == auth ? "[auth]" : "[auth." + log_safe(name) + "]";
+    }
+
+    // A key of the entry, or of [auth] where it is shared. Empty: refused.
+    std::string required(const SecretsEntry &entry, const toml::table &table, const char *key, bool shared) {
+        const toml::node *node = table.get(key);
+        if (node == nullptr && shared) {
+            node = auth_->get(key);
+        }
+        std::string place = where(entry.name, table, auth_);
+        if (node == nullptr) {
+            refuse(entry.line, std::string("\"") + key + "\" is missing in " + (shared ? "[auth]" : place));
+            return "";
+        }
+        std::string value = node->value<std::string>().value_or("");
+        if (!node->is_string() || value.empty()) {
+            refuse(line_of(*node), std::string("\"") + key + "\" of " + place + " must be a string that is not empty");
+            return "";
+        }
+        for (char c : value) {
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+                refuse(line_of(*node), std::string("\"") + key + "\" of " + place + " holds a control character");
+                return "";
+            }
+        }
+        return value;
+    }
+
+    void entry(const std::string &name, const toml::table &table) {
+        SecretsEntry entry;
+        entry.name = name;
+        entry.line = line_of(table);
+        if (!is_name(name)) {
+            return refuse(entry.line, "the provider name \"" + log_safe(name) +
+                                          "\" is refused by st.login() too: use letters, digits, \"-\" and \".\", no "
+                                          "\"_\", and not \"off\"");
+        }
+        entry.redirect_uri = required(entry, table, "redirect_uri", true);
+        entry.cookie_secret = required(entry, table, "cookie_secret", true);
+        entry.client_id = required(entry, table, "client_id", false);
+        entry.client_secret = required(entry, table, "client_secret", false);
+        entry.metadata_url = required(entry, table, "server_metadata_url", false);
+        check_urls(entry, where(name, table, auth_));
+        for (const char *key : {"client_kwargs", "authorize_params"}) {
+            if (const toml::node *node = table.get(key)) {
+                arguments(entry, key, *node);
+            }
+        }
+        note_keys(table, entry);
+        secrets_.entries.push_back(std::move(entry));
+    }
+
+    void check_urls(SecretsEntry &entry, const std::string &place) {
+        if (entry.redirect_uri.find("{port}") != std::string::npos) {
+            return refuse(entry.line, "\"redirect_uri\" of " + place +
+                                          " holds {port}, which is a port of Streamlit's own: write the URL that "
+                                          "browsers use");
+        }
+        auto url = http::parse_url(entry.redirect_uri);
+        if (!url || url->target.find('?') != std::string::npos) {
+            return refuse(entry.line, "\"redirect_uri\" of " + place +
+                                          " must be an absolute URL without a query, for example "
+                                          "https://app.example.com/oauth2callback");
+        }
+        if (!http::parse_url(entry.metadata_url) || !ends_with(entry.metadata_url, well_known)) {
+            return refuse(entry.line, "\"server_metadata_url\" of " + place + " must be a URL that ends in " +
+                                          std::string(well_known));
+        }
+        entry.issuer = entry.metadata_url.substr(0, entry.metadata_url.size() - well_known.size());
+        if (entry.cookie_secret.size() < 32) {
+            warn(entry.line, "\"cookie_secret\" of " + place + " is short, use 32 bytes or more");
+        }
+    }
+
+    void arguments(SecretsEntry &entry, const std::string &key, const toml::node &node) {
+        const toml::table *table = node.as_table();
+        if (table == nullptr) {
+            return refuse(line_of(node), "\"" + key + "\" must be a table");
+        }
+        for (auto &&[name, value] : *table) {
+            std::string word(name.str());
+            auto number = value.is_integer() ? value.value<int64_t>() : std::nullopt;
+            std::string text = number ? std::to_string(*number) : value.value_exact<std::string>().value_or("");
+            if (!value.is_string() && !number) {
+                warn(line_of(value), "\"" + log_safe(word) + "\" of \"" + key + "\" is not used: it is no string");
+            } else if (!special(entry, word, text)) {
+                argument(entry, key, word, text, line_of(value));
+            }
+        }
+    }
+
+    // What has a directive of its own.
+    static bool special(SecretsEntry &entry, const std::string &word, const std::string &text) {
+        if (word == "scope") {
+            entry.scope = contains(split_words(text), "openid") ? text : "openid " + text;
+        } else if (word == "token_endpoint_auth_method" &&
+                   is_one_of(text, {"client_secret_basic", "client_secret_post", "client_secret_jwt"})) {
+            entry.client_auth_method = text;
+        } else if (word == "response_mode" && is_one_of(text, {"query", "form_post"})) {
+            entry.response_mode = text;
+        } else if (word == "code_challenge_method" && text == "S256") {
+            entry.pkce = true;
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    void argument(SecretsEntry &entry, const std::string &key, const std::string &word, const std::string &text,
+                  unsigned line) {
+        if (is_one_of(word,
+                      {"state", "nonce", "token_endpoint_auth_method", "client_id", "redirect_uri", "response_type",
+                       "response_mode", "code_challenge", "code_challenge_method", "verify", "cert", "proxy", "proxies",
+                       "timeout", "headers", "trust_env", "http1", "http2", "base_url"})) {
+            return warn(line, "\"" + word + "\" of \"" + key + "\" is not used");
+        }
+        for (auto &[name, value] : entry.arguments) {
+            if (name == word) {
+                value = text;
+                return;
+            }
+        }
+        entry.arguments.emplace_back(word, text);
+    }
+
+    void note_keys(const toml::table &table, const SecretsEntry &entry) {
+        for (auto &&[key, value] : table) {
+            bool used = is_one_of(key.str(), {"redirect_uri", "cookie_secret", "client_id", "client_secret",
+                                              "server_metadata_url", "client_kwargs", "authorize_params"});
+            if (!used && &table != auth_) {
+                warn(line_of(value),
+                     "\"" + log_safe(key.str()) + "\" of " + where(entry.name, table, auth_) + " is not used");
+            }
+        }
+    }
+
+    void note_unused() {
+        bool own = false;
+        for (const SecretsEntry &entry : secrets_.entries) {
+            own = own || (entry.name == "default" && auth_->get("default") == nullptr);
+        }
+        for (auto &&[key, value] : *auth_) {
+            bool shared = is_one_of(key.str(), {"redirect_uri", "cookie_secret", "expose_tokens"});
+            bool single = is_one_of(
+                key.str(), {"client_id", "client_secret", "server_metadata_url", "client_kwargs", "authorize_params"});
+            if (!shared && !value.is_table() && !(single && own)) {
+                warn(line_of(value), "\"" + log_safe(key.str()) + "\" of [auth] is not used");
+            }
+        }
+    }
+};
+
+}  // namespace
+
+std::string SecretsEntry::base_path() const {
+    auto url = http::parse_url(redirect_uri);
+    std::string path = url ? url->path() : "";
+    return ends_with(path, callback) ? path.substr(0, path.size() - callback.size()) : "";
+}
+
+Secrets read_secrets(std::string_view file) {
+    Secrets secrets;
+    toml::parse_result parsed = toml::parse(file);
+    if (!parsed) {
+        const toml::parse_error &error = parsed.error();
+        secrets.problem = SecretsNote{error.source().begin.line, "no TOML: the syntax ends here"};
+        return secrets;
+    }
+    Reader(secrets).read(parsed.table());
+    return secrets;
+}
+
+}  // namespace oidc
