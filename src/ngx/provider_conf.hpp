@@ -18,6 +18,10 @@ char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &messag
 // What must be there and what was written, before defaults; then what fits together, with them.
 // What the entry of oidc_secrets says and the block does not.
 void fill_from_secrets(ngx_conf_t *cf, Provider &provider);
+// What of a login goes into the session: what the configuration uses, or session_keep.
+void complete_keep(ngx_conf_t *cf, const MainConf &main, Provider &provider);
+// Before defaults: the words of session_keep.
+char *check_keep(ngx_conf_t *cf, const Provider &provider);
 char *check_required(ngx_conf_t *cf, const Provider &provider);
 char *check_values(ngx_conf_t *cf, const Provider &provider);
 
