@@ -5,19 +5,13 @@
 
 #include "protocol.hpp"
 #include "query.hpp"
+#include "token_checks.hpp"
 
 namespace oidc {
 
+using namespace token;
+
 namespace {
-
-using Verdict = std::optional<Error>;
-
-struct Check {
-    const Client &client;
-    const Json &claims;
-    const IdTokenRules &rules;
-    const std::string &alg;
-};
 
 Error refuse(std::string rule, std::string text, int status = 0) {
     return provider_error(std::move(rule), std::move(text), status);
@@ -27,13 +21,17 @@ std::string quoted(std::string_view text) {
     return "\"" + log_safe(text) + "\"";
 }
 
-std::string expected_found(std::string_view expected, std::string_view found) {
-    return "expected " + quoted(expected) + ", found " + quoted(found);
+// Times are at most 2^53, so that a sum with a few configured seconds cannot overflow.
+std::string far_from(const char *claim, int64_t found, int64_t now) {
+    return std::string(claim) + " is " + std::to_string(found) + ", the time here is " + std::to_string(now);
 }
 
-// A text is one audience, whatever blanks are in it. Empty for anything malformed.
-std::vector<std::string> audiences(const Json &claims) {
-    return claims.list("aud").value_or(std::vector<std::string>());
+}  // namespace
+
+namespace token {
+
+std::string expected_found(std::string_view expected, std::string_view found) {
+    return "expected " + quoted(expected) + ", found " + quoted(found);
 }
 
 // C 3.1.3.7 rule 2
@@ -43,35 +41,6 @@ Verdict check_iss(const Check &check, const char *rule) {
         return refuse(rule, expected_found(check.client.issuer, iss));
     }
     return std::nullopt;
-}
-
-// Rule 3
-Verdict check_aud(const Check &check, const char *rule) {
-    const auto list = audiences(check.claims);
-    if (!contains(list, check.client.client_id)) {
-        return refuse(rule, expected_found(check.client.client_id, join_words(list)));
-    }
-    return std::nullopt;
-}
-
-// Rules 4 and 5, stricter: with several audiences the token must say that it was made for us.
-Verdict check_azp(const Check &check) {
-    if (!check.claims.has("azp")) {
-        if (audiences(check.claims).size() > 1) {
-            return refuse("id_token_azp", "several audiences and no azp");
-        }
-        return std::nullopt;
-    }
-    const std::string azp = check.claims.string("azp").value_or("");
-    if (azp != check.client.client_id) {
-        return refuse("id_token_azp", expected_found(check.client.client_id, azp));
-    }
-    return std::nullopt;
-}
-
-// Times are at most 2^53, so that a sum with a few configured seconds cannot overflow.
-std::string far_from(const char *claim, int64_t found, int64_t now) {
-    return std::string(claim) + " is " + std::to_string(found) + ", the time here is " + std::to_string(now);
 }
 
 // Rule 9
@@ -98,6 +67,54 @@ Verdict check_begin(const Check &check, const char *claim, const char *rule) {
     return std::nullopt;
 }
 
+// C 2: at most 255 characters. Control characters would be smuggled into logs and headers.
+Verdict check_sub(const Check &check, const char *rule) {
+    const std::string sub = check.claims.string("sub").value_or("");
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+    const auto begins_character = [](unsigned char c) { return (c & 0xc0) != 0x80; };
+    const auto length = std::count_if(sub.begin(), sub.end(), begins_character);
+    if (length < 1 || length > 255) {
+        return refuse(rule, "expected 1 to 255 characters, found " + std::to_string(length));
+    }
+    if (std::any_of(sub.begin(), sub.end(), is_control)) {
+        return refuse(rule, "there are control characters in it");
+    }
+    return std::nullopt;
+}
+
+}  // namespace token
+
+namespace {
+
+// A text is one audience, whatever blanks are in it. Empty for anything malformed.
+std::vector<std::string> audiences(const Json &claims) {
+    return claims.list("aud").value_or(std::vector<std::string>());
+}
+
+// Rule 3
+Verdict check_aud(const Check &check, const char *rule) {
+    const auto list = audiences(check.claims);
+    if (!contains(list, check.client.client_id)) {
+        return refuse(rule, expected_found(check.client.client_id, join_words(list)));
+    }
+    return std::nullopt;
+}
+
+// Rules 4 and 5, stricter: with several audiences the token must say that it was made for us.
+Verdict check_azp(const Check &check) {
+    if (!check.claims.has("azp")) {
+        if (audiences(check.claims).size() > 1) {
+            return refuse("id_token_azp", "several audiences and no azp");
+        }
+        return std::nullopt;
+    }
+    const std::string azp = check.claims.string("azp").value_or("");
+    if (azp != check.client.client_id) {
+        return refuse("id_token_azp", expected_found(check.client.client_id, azp));
+    }
+    return std::nullopt;
+}
+
 Verdict check_times(const Check &check) {
     if (auto error = check_exp(check, "id_token_exp")) {
         return error;
@@ -108,19 +125,8 @@ Verdict check_times(const Check &check) {
     return check.claims.has("nbf") ? check_begin(check, "nbf", "id_token_nbf") : std::nullopt;
 }
 
-// C 2: at most 255 characters. Control characters would be smuggled into logs and headers.
-Verdict check_sub(const Check &check) {
-    const std::string sub = check.claims.string("sub").value_or("");
-    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-    const auto begins_character = [](unsigned char c) { return (c & 0xc0) != 0x80; };
-    const auto length = std::count_if(sub.begin(), sub.end(), begins_character);
-    if (length < 1 || length > 255) {
-        return refuse("id_token_sub", "expected 1 to 255 characters, found " + std::to_string(length));
-    }
-    if (std::any_of(sub.begin(), sub.end(), is_control)) {
-        return refuse("id_token_sub", "there are control characters in it");
-    }
-    return std::nullopt;
+Verdict check_subject(const Check &check) {
+    return check_sub(check, "id_token_sub");
 }
 
 // Rule 11. The values stay out of the text: whoever reads the log must not learn them.
@@ -184,7 +190,7 @@ Verdict check_claims(const Check &check) {
     if (auto error = check_hash(check, "c_hash", check.rules.code)) {
         return error;
     }
-    for (const auto one : {check_azp, check_times, check_sub, check_nonce, check_auth_time, check_acr}) {
+    for (const auto one : {check_azp, check_times, check_subject, check_nonce, check_auth_time, check_acr}) {
         if (auto error = one(check)) {
             return error;
         }
