@@ -20,6 +20,7 @@
 
 namespace auth_oidc {
 
+class OpenRequests;
 class Refresher;
 struct SetHeader;
 
@@ -135,6 +136,7 @@ struct MainConf {
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
     std::shared_ptr<Refresher> refresher;
+    std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
     ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
 
@@ -166,7 +168,7 @@ struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
-    ngx_flag_t touch = NGX_CONF_UNSET;
+    ngx_flag_t touch = NGX_CONF_UNSET, close_connections = NGX_CONF_UNSET;
     ngx_http_complex_value_t *max_age = nullptr;
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;

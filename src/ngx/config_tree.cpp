@@ -6,6 +6,7 @@
 #include "../oidc/http.hpp"
 #include "config.hpp"
 #include "module.hpp"
+#include "open_requests.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
 
@@ -93,6 +94,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     ngx_conf_merge_value(here.touch, above.touch, 1);
+    ngx_conf_merge_value(here.close_connections, above.close_connections, 0);
     if (here.remote_user == nullptr) {
         here.remote_user = above.remote_user;
     }
@@ -240,10 +242,12 @@ ngx_int_t complete(ngx_conf_t *cf) {
     }
     main->state = std::make_unique<SharedState>(cf);
     main->refresher = std::make_shared<Refresher>(cf, *main->state);
+    main->open = std::make_shared<OpenRequests>(*main->state);
     for (Provider *provider : main->providers) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
+        provider->store->state = main->state.get();
         keep_what_is_used(cf, *main, *provider);
         complete_refresh(cf, *provider);
     }
