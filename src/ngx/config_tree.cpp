@@ -1,6 +1,7 @@
 // Configurations of http, server and location: made, merged, and at the end held together: which server uses which
 // providers, and at which paths they answer there.
 #include <algorithm>
+#include <cctype>
 
 #include "../oidc/http.hpp"
 #include "config.hpp"
@@ -183,6 +184,11 @@ void name_cookies(const ServerConf &server) {
     }
 }
 
+// `server_name _;` is the custom for "no name at all": what has no letter and no digit is no host.
+bool is_name(const std::string &text, const ngx_http_regex_t *regex) {
+    return regex != nullptr || std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); });
+}
+
 void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
     auto *names = static_cast<ngx_http_server_name_t *>(core.server_names.elts);
     for (ngx_uint_t i = 0; i < core.server_names.nelts; i++) {
@@ -193,7 +199,7 @@ void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
 #if (NGX_PCRE)
         regex = names[i].regex;
 #endif
-        if (!text.empty()) {
+        if (is_name(text, regex)) {
             server.names.push_back({std::move(text), regex});
         }
     }
