@@ -74,7 +74,7 @@ Provider *provider_of(const Work &work, std::string &issuer) {
     auto parsed = oidc::parse_jws(work.token);
     issuer = parsed ? parsed->claims.string("iss").value_or("") : "";
     for (Provider *provider : work.providers) {
-        if (provider->client.is_issuer(issuer)) {
+        if (is_issuer(*provider, issuer)) {
             return provider;
         }
     }

@@ -19,9 +19,10 @@ std::string key_of(const oidc::Digest &key) {
 }  // namespace
 
 struct Introspector::Call {
-    Call(Provider &owner, const oidc::Digest &answer_key, oidc::AccessTokenRules token_rules)
-        : provider(owner), key(answer_key), rules(std::move(token_rules)) {}
+    explicit Call(const IntrospectionQuestion &question)
+        : provider(question.provider), metadata(question.data.metadata), key(question.key), rules(question.rules) {}
     Provider &provider;
+    const oidc::Metadata metadata;
     const oidc::Digest key;
     oidc::AccessTokenRules rules;
     Waiters waiters;
@@ -64,7 +65,7 @@ Asked Introspector::ask(const IntrospectionQuestion &question, Waiter &waiter) {
                       &provider.name, request.error().rule.c_str(), request.error().text.c_str());
         return Asked::failed;
     }
-    auto made = std::make_unique<Call>(provider, question.key, question.rules);
+    auto made = std::make_unique<Call>(question);
     Call &call = *(calls_[key_of(question.key)] = std::move(made));
     call.waiters.add(waiter);
     call.fetch = Fetch::start(std::move(*request), provider.fetch,
@@ -77,7 +78,7 @@ bool Introspector::keep(const Call &call, const oidc::http::Reply &reply) const 
     const int64_t now = ngx_time();
     oidc::AccessTokenRules rules = call.rules;
     rules.now = now;
-    auto claims = oidc::read_introspection(call.provider.client, reply, rules);
+    auto claims = oidc::read_introspection(call.provider.client, call.metadata, reply, rules);
     if (!claims && claims.error().status != NGX_HTTP_UNAUTHORIZED) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "auth_oidc: introspection failed, provider \"%V\", rule %s: %s",
                       &call.provider.name, claims.error().rule.c_str(), claims.error().text.c_str());

@@ -111,6 +111,7 @@ Verdict optional_begin(const Check &check, const char *claim, const char *rule) 
 // RFC 9068 2.2: iss, exp, aud, sub and iat are demanded.
 Verdict check_signed(const Check &check, const AccessTokenRules &rules) {
     Verdict error = check_iss(check, "access_token_iss");
+    error = error ? error : check_tenants(check);
     error = error ? error : check_audience(check, rules);
     error = error ? error : check_exp(check, "access_token_exp");
     error = error ? error : check_begin(check, "iat", "access_token_iat");
@@ -127,6 +128,7 @@ Verdict check_introspected(const Check &check, const AccessTokenRules &rules) {
         return invalid_token("access_token_kind", "token_type: " + expected_found("Bearer", type));
     }
     Verdict error = claims.has("iss") ? check_iss(check, "access_token_iss") : Verdict();
+    error = error ? error : check_tenants(check);
     error = error ? error : check_introspected_audience(check, rules);
     error = error || !claims.has("exp") ? error : check_exp(check, "access_token_exp");
     error = error ? error : optional_begin(check, "iat", "access_token_iat");
@@ -234,13 +236,14 @@ Result<Json> check_access_token(const Client &client, const ProviderData &data, 
     }
     IdTokenRules clock;
     clock.now = rules.now;
-    if (auto error = check_signed({client, jws->claims, clock, jws->alg}, rules)) {
+    if (auto error = check_signed({client, data.metadata, jws->claims, clock, jws->alg}, rules)) {
         return as_invalid_token(*error);
     }
     return jws->claims;
 }
 
-Result<Json> read_introspection(const Client &client, const http::Reply &reply, const AccessTokenRules &rules) {
+Result<Json> read_introspection(const Client &client, const Metadata &metadata, const http::Reply &reply,
+                                const AccessTokenRules &rules) {
     if (reply.status != 200) {
         return unavailable(reply.status ? "expected 200, found " + std::to_string(reply.status)
                                         : "no answer: " + log_safe(reply.failure));
@@ -258,7 +261,7 @@ Result<Json> read_introspection(const Client &client, const http::Reply &reply, 
     }
     IdTokenRules clock;
     clock.now = rules.now;
-    if (auto error = check_introspected({client, *claims, clock, ""}, rules)) {
+    if (auto error = check_introspected({client, metadata, *claims, clock, ""}, rules)) {
         return as_invalid_token(*error);
     }
     return claims;

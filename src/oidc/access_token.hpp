@@ -41,7 +41,8 @@ Result<Json> check_access_token(const Client &client, const ProviderData &data, 
                                 const AccessTokenRules &rules);
 
 // RFC 7662 2.2. Rule "introspection_unavailable", status 503: no verdict about the token could be had.
-Result<Json> read_introspection(const Client &client, const http::Reply &reply, const AccessTokenRules &rules);
+Result<Json> read_introspection(const Client &client, const Metadata &metadata, const http::Reply &reply,
+                                const AccessTokenRules &rules);
 
 // The token's claims in the form of a session, so that variables and rules see them as those of one. Its end is `exp`,
 // or `fallback_end`.

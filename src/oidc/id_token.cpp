@@ -21,11 +21,6 @@ std::string quoted(std::string_view text) {
     return "\"" + log_safe(text) + "\"";
 }
 
-// Times are at most 2^53, so that a sum with a few configured seconds cannot overflow.
-std::string far_from(const char *claim, int64_t found, int64_t now) {
-    return std::string(claim) + " is " + std::to_string(found) + ", the time here is " + std::to_string(now);
-}
-
 }  // namespace
 
 namespace token {
@@ -34,13 +29,73 @@ std::string expected_found(std::string_view expected, std::string_view found) {
     return "expected " + quoted(expected) + ", found " + quoted(found);
 }
 
+// A text is one audience, whatever blanks are in it. Empty for anything malformed.
+std::vector<std::string> audiences(const Json &claims) {
+    return claims.list("aud").value_or(std::vector<std::string>());
+}
+
+// The issuer with the token's own `tid` in it, and that one of those who may come in.
+Verdict check_tenant(const Check &check, const char *rule, const std::string &iss) {
+    const std::string tid = check.claims.string("tid").value_or("");
+    std::string expected = check.metadata.issuer;
+    expected.replace(expected.find("{tenantid}"), 10, tid);
+    if (tid.empty() || iss != expected) {
+        return refuse(rule, expected_found(expected, iss));
+    }
+    if (!takes_tenant(check.client, tid)) {
+        return refuse("id_token_tenant", "expected one of issuer_tenants, found " + quoted(tid), 403);
+    }
+    return std::nullopt;
+}
+
 // C 3.1.3.7 rule 2
 Verdict check_iss(const Check &check, const char *rule) {
     const std::string iss = check.claims.string("iss").value_or("");
-    if (!check.client.is_issuer(iss)) {
+    if (is_for_tenants(check.metadata) && iss != check.metadata.issuer) {
+        return check_tenant(check, rule, iss);
+    }
+    if (!is_issuer(check.client, check.metadata, iss)) {
         return refuse(rule, expected_found(check.client.issuer, iss));
     }
     return std::nullopt;
+}
+
+// issuer_tenants counts at an issuer of one organisation too.
+Verdict check_tenants(const Check &check) {
+    const std::string tid = check.claims.string("tid").value_or("");
+    if (check.client.tenants.empty() || check.client.tenants[0] == "any" || takes_tenant(check.client, tid)) {
+        return std::nullopt;
+    }
+    return refuse("id_token_tenant", "expected one of issuer_tenants, found " + quoted(tid), 403);
+}
+
+// Rule 3
+Verdict check_aud(const Check &check, const char *rule) {
+    const auto list = audiences(check.claims);
+    if (!contains(list, check.client.client_id)) {
+        return refuse(rule, expected_found(check.client.client_id, join_words(list)));
+    }
+    return std::nullopt;
+}
+
+// Rules 4 and 5, stricter: with several audiences the token must say that it was made for us.
+Verdict check_azp(const Check &check) {
+    if (!check.claims.has("azp")) {
+        if (audiences(check.claims).size() > 1) {
+            return refuse("id_token_azp", "several audiences and no azp");
+        }
+        return std::nullopt;
+    }
+    const std::string azp = check.claims.string("azp").value_or("");
+    if (azp != check.client.client_id) {
+        return refuse("id_token_azp", expected_found(check.client.client_id, azp));
+    }
+    return std::nullopt;
+}
+
+// Times are at most 2^53, so that a sum with a few configured seconds cannot overflow.
+std::string far_from(const char *claim, int64_t found, int64_t now) {
+    return std::string(claim) + " is " + std::to_string(found) + ", the time here is " + std::to_string(now);
 }
 
 // Rule 9
@@ -85,35 +140,6 @@ Verdict check_sub(const Check &check, const char *rule) {
 }  // namespace token
 
 namespace {
-
-// A text is one audience, whatever blanks are in it. Empty for anything malformed.
-std::vector<std::string> audiences(const Json &claims) {
-    return claims.list("aud").value_or(std::vector<std::string>());
-}
-
-// Rule 3
-Verdict check_aud(const Check &check, const char *rule) {
-    const auto list = audiences(check.claims);
-    if (!contains(list, check.client.client_id)) {
-        return refuse(rule, expected_found(check.client.client_id, join_words(list)));
-    }
-    return std::nullopt;
-}
-
-// Rules 4 and 5, stricter: with several audiences the token must say that it was made for us.
-Verdict check_azp(const Check &check) {
-    if (!check.claims.has("azp")) {
-        if (audiences(check.claims).size() > 1) {
-            return refuse("id_token_azp", "several audiences and no azp");
-        }
-        return std::nullopt;
-    }
-    const std::string azp = check.claims.string("azp").value_or("");
-    if (azp != check.client.client_id) {
-        return refuse("id_token_azp", expected_found(check.client.client_id, azp));
-    }
-    return std::nullopt;
-}
 
 Verdict check_times(const Check &check) {
     if (auto error = check_exp(check, "id_token_exp")) {
@@ -190,7 +216,8 @@ Verdict check_claims(const Check &check) {
     if (auto error = check_hash(check, "c_hash", check.rules.code)) {
         return error;
     }
-    for (const auto one : {check_azp, check_times, check_subject, check_nonce, check_auth_time, check_acr}) {
+    for (const auto one :
+         {check_tenants, check_azp, check_times, check_subject, check_nonce, check_auth_time, check_acr}) {
         if (auto error = one(check)) {
             return error;
         }
@@ -223,7 +250,7 @@ Result<Json> read_signed_userinfo(const Client &client, const ProviderData &data
         return jws.error();
     }
     const IdTokenRules none;
-    const Check check{client, jws->claims, none, jws->alg};
+    const Check check{client, data.metadata, jws->claims, none, jws->alg};
     for (const auto one : {check_iss, check_aud}) {
         if (auto error = one(check, "userinfo_token")) {
             return std::move(*error);
@@ -251,7 +278,7 @@ Result<Json> check_id_token(const Client &client, const ProviderData &data, std:
     if (!jws) {
         return jws.error();
     }
-    if (auto error = check_claims({client, jws->claims, rules, jws->alg})) {
+    if (auto error = check_claims({client, data.metadata, jws->claims, rules, jws->alg})) {
         return std::move(*error);
     }
     return jws->claims;

@@ -14,6 +14,7 @@ using Verdict = std::optional<Error>;
 
 struct Check {
     const Client &client;
+    const Metadata &metadata;
     const Json &claims;
     const IdTokenRules &rules;
     const std::string &alg;
@@ -22,6 +23,7 @@ struct Check {
 std::string expected_found(std::string_view expected, std::string_view found);
 
 Verdict check_iss(const Check &check, const char *rule);
+Verdict check_tenants(const Check &check);
 Verdict check_exp(const Check &check, const char *rule);
 // iat and nbf: there, and not from the future.
 Verdict check_begin(const Check &check, const char *claim, const char *rule);
