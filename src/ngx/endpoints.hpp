@@ -17,6 +17,9 @@ ngx_int_t serve_backchannel(ngx_http_request_t *r, Context &context);
 // Tells the provider that these tokens are of no use any more (RFC 7009). The calls belong to the worker; nobody waits.
 void revoke_tokens(ngx_http_request_t *r, Provider &provider, const oidc::SessionView &session);
 
+// Whether `iss`, a token's own word, speaks for the provider.
+bool is_issuer(const Provider &provider, std::string_view iss);
+
 // The query goes from everything that logs and variables read: the request line, $request_uri, $args.
 void hide_query(ngx_http_request_t *r, Context &context);
 
