@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,8 +21,11 @@
 
 namespace auth_oidc {
 
+class Introspector;
 class OpenRequests;
 class Refresher;
+class WorkerTokens;
+struct BearerConf;
 struct SetHeader;
 
 template <class T>
@@ -56,11 +60,18 @@ struct Sealers {
     std::vector<std::string> index;  // keys of HMACs that name a sid or sub outside of this host
 };
 
+// A directive of a provider's block: for messages, and to be said once more to every entry of a secrets file.
+struct Said {
+    ngx_command_t *command;
+    std::vector<ngx_str_t> arguments;
+    Where where;
+};
+
 // One oidc_provider block. Standard layout: nginx's slots write into it by offset.
 struct Provider {
     ngx_str_t name{};
     Where where;
-    std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
+    std::vector<Said> said;  // the directives of the block, as they were written
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
     ngx_str_t authorization_endpoint{}, token_endpoint{}, userinfo_endpoint{}, end_session_endpoint{};
@@ -71,7 +82,7 @@ struct Provider {
     ngx_str_t client_key{}, client_key_alg{}, client_key_kid{}, proxy_location{};
     ngx_http_complex_value_t *logout_args = nullptr;
     ngx_http_complex_value_t *extra_auth_args = nullptr;
-    ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
+    ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr, *issuer_tenants = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
     ngx_flag_t ssl_verify = NGX_CONF_UNSET, session_refresh = NGX_CONF_UNSET;
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
@@ -92,6 +103,7 @@ struct Provider {
     ngx_msec_t store_timeout = NGX_CONF_UNSET_MSEC;
 
     std::optional<oidc::SecretsEntry> entry;  // of oidc_secrets: what the block does not say
+    const Provider *common = nullptr;         // the block of oidc_secrets, for all entries of the file
     bool has_block = false;
 
     // What the above comes to.
@@ -111,9 +123,9 @@ struct Provider {
 
     // The line of a directive, or of the block where it is not there.
     Where line_of(std::string_view directive) const {
-        for (const auto &line : lines) {
-            if (line.first == directive) {
-                return line.second;
+        for (const Said &one : said) {
+            if (view(one.command->name) == directive) {
+                return one.where;
             }
         }
         return where;
@@ -123,7 +135,7 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls };
+enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls, resource };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -139,7 +151,11 @@ struct MainConf {
     std::shared_ptr<Refresher> refresher;
     std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
-    ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
+    bool any_bearer = false;                              // some location takes access tokens; then there are:
+    std::shared_ptr<WorkerTokens> tokens;
+    std::shared_ptr<Introspector> introspector;
+    ngx_array_t *zones = nullptr;     // of ngx_str_t: what keyval_zone declared
+    std::deque<bool> secrets_blocks;  // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;
 };
@@ -150,10 +166,19 @@ struct ServerName {
     ngx_http_regex_t *regex;  // null: text, maybe with a wildcard
 };
 
+// What the metadata of one protected resource says (RFC 9728 2).
+struct Resource {
+    std::string url, path;  // its own, and that of its metadata in this server
+    std::vector<std::string> scopes;
+    std::vector<Provider *> providers;
+    Where where;
+};
+
 struct ServerConf {
     std::vector<ServerName> names;      // none: any host
     std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
+    std::vector<Resource> resources;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
     bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
@@ -174,6 +199,7 @@ struct LocationConf {
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;
     std::vector<SetHeader> *headers = nullptr;
+    const BearerConf *bearer = nullptr;     // auth_oidc_bearer; null: off
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.
@@ -195,6 +221,8 @@ constexpr ngx_uint_t provider_context = 0x00200000;
 std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path,
                                             const char *directive);
 char *provider_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+// Reads what stands between the braces into a provider.
+char *parse_provider(ngx_conf_t *cf, Provider *provider);
 // Checks a provider and fills in what it comes to (provider_conf.cpp). NGX_CONF_OK or NGX_CONF_ERROR, logged.
 char *complete_provider(ngx_conf_t *cf, Provider *provider);
 // The server that its proxy_location is in; warns where there is none, or no resolver (proxy_location_conf.cpp).

@@ -1,9 +1,12 @@
 // Configurations of http, server and location: made, merged, and at the end held together: which server uses which
 // providers, and at which paths they answer there.
 #include <algorithm>
+#include <cctype>
 
 #include "../oidc/http.hpp"
+#include "bearer.hpp"
 #include "config.hpp"
+#include "config_values.hpp"
 #include "module.hpp"
 #include "open_requests.hpp"
 #include "provider_conf.hpp"
@@ -105,12 +108,19 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     if (here.base_url == nullptr) {
         here.base_url = above.base_url;
     }
+    if (here.bearer == nullptr) {
+        here.bearer = above.bearer;
+    }
     if (here.auth_oidc == nullptr) {
         return static_cast<char *>(NGX_CONF_OK);
     }
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
     auto *server = static_cast<ServerConf *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_auth_oidc_module));
-    return resolve_providers(cf, here, *server, *main);
+    if (resolve_providers(cf, here, *server, *main) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    merge_bearer(cf, here);
+    return static_cast<char *>(NGX_CONF_OK);
 }
 
 void add_endpoint(ServerConf &server, const std::string &path, EndpointKind kind, Provider *provider) {
@@ -170,6 +180,9 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         add_endpoint(server, front, EndpointKind::frontchannel, provider);
         add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);
     }
+    if (add_resources(cf, server) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
     return check_endpoints(cf, server);
 }
 
@@ -184,6 +197,11 @@ void name_cookies(const ServerConf &server) {
     }
 }
 
+// `server_name _;` is the custom for "no name at all": what has no letter and no digit is no host.
+bool is_name(const std::string &text, const ngx_http_regex_t *regex) {
+    return regex != nullptr || std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); });
+}
+
 void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
     auto *names = static_cast<ngx_http_server_name_t *>(core.server_names.elts);
     for (ngx_uint_t i = 0; i < core.server_names.nelts; i++) {
@@ -194,7 +212,7 @@ void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
 #if (NGX_PCRE)
         regex = names[i].regex;
 #endif
-        if (!text.empty()) {
+        if (is_name(text, regex)) {
             server.names.push_back({std::move(text), regex});
         }
     }
@@ -213,6 +231,12 @@ void warn_nameless(ngx_conf_t *cf, const ServerConf &server, ngx_http_core_srv_c
              "it builds its redirect_uri from whatever Host a client sends");
 }
 
+ngx_int_t prepare(ngx_conf_t *cf) {
+    find_secrets_blocks(cf,
+                        *static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module)));
+    return add_variables(cf);
+}
+
 ngx_int_t complete(ngx_conf_t *cf) {
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
     auto *core = static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
@@ -226,6 +250,7 @@ ngx_int_t complete(ngx_conf_t *cf) {
     }
     main->state = std::make_unique<SharedState>(cf);
     main->refresher = std::make_shared<Refresher>(cf, *main->state);
+    complete_bearer(cf, *main);
     main->open = std::make_shared<OpenRequests>(*main->state);
     for (Provider *provider : main->providers) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {
@@ -259,14 +284,10 @@ ngx_int_t complete(ngx_conf_t *cf) {
 }  // namespace
 
 ngx_http_module_t http_module = {
-    entry<&add_variables, NGX_ERROR>,
-    entry<&complete, NGX_ERROR>,
-    entry<&create_main>,
-    nullptr,
-    entry<&create_server>,
-    nullptr,
-    entry<&create_location>,
-    entry<&merge_location, -1>,
+    entry<&prepare, NGX_ERROR>, entry<&complete, NGX_ERROR>,
+    entry<&create_main>,        nullptr,
+    entry<&create_server>,      nullptr,
+    entry<&create_location>,    entry<&merge_location, -1>,
 };
 
 }  // namespace auth_oidc

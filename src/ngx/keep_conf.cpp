@@ -58,8 +58,10 @@ std::vector<std::string> used_claims(ngx_conf_t *cf) {
 void keep_what_is_used(ngx_conf_t *cf, const Provider &provider, oidc::Keep &keep) {
     const bool revokes = provider.revoke_on_logout == 1;
     const bool asks_userinfo = provider.refresh.recheck > 0 && provider.client.userinfo;
-    keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint;
-    keep.access_token = uses_variable(cf, "oidc_access_token") || revokes || asks_userinfo;
+    const bool shows_id = provider.entry && provider.entry->expose_id;
+    const bool shows_access = provider.entry && provider.entry->expose_access;
+    keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint || shows_id;
+    keep.access_token = uses_variable(cf, "oidc_access_token") || revokes || asks_userinfo || shows_access;
     keep.refresh_token = revokes || provider.refresh.watches();
     keep.userinfo = uses_variable(cf, "oidc_userinfo") || asks_userinfo;
     keep.claims_json = provider.session_uri.len != 0;
@@ -114,6 +116,11 @@ void complete_keep(ngx_conf_t *cf, const MainConf &main, Provider &provider) {
     keep_what_is_used(cf, provider, keep);
     if (provider.session_keep != nullptr) {
         keep_what_is_named(cf, provider, keep);
+    }
+    if (!keep.rules.empty() && provider.session_keep == nullptr) {
+        for (const char *name : {"email", "preferred_username", "name"}) {
+            add_once(keep.claims, std::string(name));  // a refusal names the account
+        }
     }
     if (keep.refresh_token) {
         add_once(keep.claims, std::string("aud"));  // a refreshed ID token is compared with it (C 12.2)
