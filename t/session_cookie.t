@@ -146,6 +146,9 @@ sub flipped { my ($value, $at) = @_; substr($value, $at, 1) ^= "\1"; return $val
     my ($there, undef, $stranger) = site(op => $op, provider => 'session_store cookie; cookie_secret "another secret of more than thirty-two bytes";');
     isnt bearer($stranger, $name => $value)->get('/app')->status, 200, 'nor at a server with another secret';
     $there->stop;
+    my ($moved, undef, $again) = site(op => $op, provider => "session_store cookie; cookie_secret \"$secret\"; cookie_name MOVED;");
+    isnt bearer($again, MOVED => $value)->get('/app')->status, 200, 'nor under a new name of the same';
+    $moved->stop;
     my ($after, undef, $same) = site(op => $op, provider => "session_store cookie; cookie_secret \"a new secret of more than thirty-two bytes....\"; cookie_secret \"$secret\";");
     is bearer($same, $name => $value)->get('/app')->status, 200, 'but where the secret is the second one';
     $after->stop;

@@ -24,7 +24,15 @@ constexpr size_t revocation_zone_size = 1024 * 1024;
 struct CookieStore {
     Provider *provider = nullptr;
     std::unique_ptr<Revocations> revocations;
-    std::string purpose;  // what the seal is bound to: nothing of another cookie opens here
+    std::string bound_to;
+
+    // What the seal is bound to: nothing of another cookie opens here. The name stands only when all servers were read.
+    const std::string &purpose() {
+        if (bound_to.empty()) {
+            bound_to = "session cookie " + provider->cookie;
+        }
+        return bound_to;
+    }
 };
 
 CookieStore &store_of(const StoreCall &call) {
@@ -41,7 +49,7 @@ Scratch &scratch() {
 }
 
 // Every failure to open looks the same: nothing.
-std::optional<CookieRecord> open(const CookieStore &store, std::string_view cookie) {
+std::optional<CookieRecord> open(CookieStore &store, std::string_view cookie) {
     if (cookie.size() > oidc::max_chunked_text) {
         return std::nullopt;
     }
@@ -51,7 +59,7 @@ std::optional<CookieRecord> open(const CookieStore &store, std::string_view cook
     }
     const std::string_view sealed = oidc::bytes(scratch().sealed, static_cast<size_t>(size));
     for (const auto &key : store.provider->sealers->session.keys()) {
-        const long opened = key->open_into(sealed, store.purpose, scratch().plain);
+        const long opened = key->open_into(sealed, store.purpose(), scratch().plain);
         if (opened >= 0) {
             return oidc::read_cookie_record(oidc::bytes(scratch().plain, static_cast<size_t>(opened)));
         }
@@ -120,12 +128,12 @@ void name_in(CookieHead &head, const SessionView &session) {
 
 // False when it is too long for the cookies of a browser.
 bool write(StoreCall &call, const CookieHead &head, const std::string &session) {
-    const CookieStore &store = store_of(call);
+    CookieStore &store = store_of(call);
     const std::string plain = oidc::write_cookie_record(head, session);
     if (plain.size() + oidc::SealKey::overhead > max_sealed) {
         return false;
     }
-    call.new_cookie = store.provider->sealers->session.seal(plain, store.purpose);
+    call.new_cookie = store.provider->sealers->session.seal(plain, store.purpose());
     return !oidc::split_chunks(call.new_cookie, chunk_room(*store.provider)).empty();
 }
 
