@@ -19,6 +19,8 @@ char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &messag
 // What the entry of oidc_secrets says and the block does not.
 void fill_from_secrets(ngx_conf_t *cf, Provider &provider);
 char *check_required(ngx_conf_t *cf, const Provider &provider);
+// ssl_certificate and its key, which fit together (client_certificate.cpp).
+char *load_client_certificate(ngx_conf_t *cf, Provider &provider);
 char *check_values(ngx_conf_t *cf, const Provider &provider);
 
 }  // namespace auth_oidc
