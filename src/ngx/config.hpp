@@ -130,13 +130,17 @@ struct Endpoint {
     std::vector<Provider *> providers;
 };
 
+struct ZoneName {
+    ngx_str_t name, state;
+};
+
 struct MainConf {
     std::vector<Provider *> providers;
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
     std::shared_ptr<Refresher> refresher;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
-    ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
+    std::vector<ZoneName> zones;                          // what keyval_zone declared
 
     Provider *find(std::string_view name) const;
 };

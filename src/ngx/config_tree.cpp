@@ -4,6 +4,7 @@
 
 #include "../oidc/http.hpp"
 #include "config.hpp"
+#include "config_https.hpp"
 #include "module.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
@@ -248,6 +249,9 @@ ngx_int_t complete(ngx_conf_t *cf) {
         name_cookies(server);
         copy_names(server, *servers[i]);
         warn_nameless(cf, server, *servers[i]);
+        if (check_https(cf, server, *servers[i]) != NGX_CONF_OK) {
+            return NGX_ERROR;
+        }
     }
     for (Provider *provider : main->providers) {
         for (const char *prefix : {"", "__Host-", "__Secure-"}) {

@@ -141,6 +141,12 @@ bool SharedState::remember(const oidc::Digest &what, time_t until) {
     return true;
 }
 
+bool SharedState::is_remembered(const oidc::Digest &what) const {
+    const Locked all(zone_, shared());
+    const RingEntry *entry = all->replays.find(oidc::bytes(what));
+    return entry != nullptr && entry->time > ngx_time();
+}
+
 void SharedState::add(Count which) {
     ngx_atomic_fetch_add(&shared()->counts[static_cast<size_t>(which)], 1);
 }
