@@ -105,6 +105,7 @@ ok OIDC::Nginx::wait_until(sub { $who->get('/app')->status == 200 }), 'goes on: 
 $redis->stop;
 is $who->get('/app')->status, 503, 'killed: 503';
 is $who->get('/logout', site => 'same-origin')->status, 503, 'nobody is told to be signed out';
+is $who->get('/oidc_callback?code=c&state=used')->status, 503, 'a callback whose session cannot be seen is told so, not blamed';
 is $who->get('/public')->status, 200, 'what needs no session is served';
 $redis->start;
 ok OIDC::Nginx::wait_until(sub { $who->get('/app', kind => 'none')->status == 401 }), 'empty after a restart: sign in';

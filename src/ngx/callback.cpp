@@ -268,6 +268,9 @@ ngx_int_t without_ticket(ngx_http_request_t *r, Context &context, const oidc::Ca
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;
     }
+    if (found == NGX_ERROR) {
+        return auth_oidc::fail_store(r, nullptr, "login");
+    }
     if (found == NGX_OK) {
         const oidc::SessionView *session = load_session(r, context);
         std::string mark = state_mark(callback.state) + " ";

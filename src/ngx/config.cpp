@@ -122,6 +122,7 @@ ngx_command_t commands[] = {
     PROVIDER_TEXT(ssl_certificate),
     PROVIDER_TEXT(ssl_certificate_key),
     PROVIDER_TEXT(http_proxy),
+    PROVIDER_TEXT(proxy_location),
     PROVIDER_FLAG(logout_token_hint),
     PROVIDER_FLAG(userinfo),
     PROVIDER_FLAG(insecure_http),

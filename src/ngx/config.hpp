@@ -67,7 +67,7 @@ struct Provider {
     ngx_str_t redirect_uri{}, logout_uri{}, post_logout_uri{}, login_uri{}, display_name{};
     ngx_str_t scope{}, session_store{};
     ngx_str_t ssl_trusted_certificate{}, ssl_crl{}, ssl_name{}, ssl_certificate{}, ssl_certificate_key{}, http_proxy{};
-    ngx_str_t client_key{}, client_key_alg{}, client_key_kid{};
+    ngx_str_t client_key{}, client_key_alg{}, client_key_kid{}, proxy_location{};
     ngx_http_complex_value_t *logout_args = nullptr;
     ngx_http_complex_value_t *extra_auth_args = nullptr;
     ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
@@ -121,7 +121,7 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel };
+enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -198,5 +198,7 @@ std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, 
 char *provider_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 // Checks a provider and fills in what it comes to (provider_conf.cpp). NGX_CONF_OK or NGX_CONF_ERROR, logged.
 char *complete_provider(ngx_conf_t *cf, Provider *provider);
+// The server that its proxy_location is in; warns where there is none, or no resolver (proxy_location_conf.cpp).
+void find_home(ngx_conf_t *cf, Provider &provider);
 
 }  // namespace auth_oidc

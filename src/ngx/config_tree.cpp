@@ -162,6 +162,7 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         add_endpoint(server, std::string(view(provider->logout_uri)), EndpointKind::logout, provider);
         add_endpoint(server, std::string(view(provider->backchannel_logout_uri)), EndpointKind::backchannel, provider);
         add_endpoint(server, std::string(view(provider->session_uri)), EndpointKind::session, provider);
+        add_endpoint(server, std::string(view(provider->proxy_location)), EndpointKind::provider_calls, provider);
         std::string front(view(provider->frontchannel_logout_uri));
         add_endpoint(server, front, EndpointKind::frontchannel, provider);
         add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);
@@ -254,6 +255,7 @@ ngx_int_t complete(ngx_conf_t *cf) {
         }
     }
     for (Provider *provider : main->providers) {
+        find_home(cf, *provider);
         for (const char *prefix : {"", "__Host-", "__Secure-"}) {
             add_once(main->cookies, prefix + provider->cookie);
         }

@@ -9,15 +9,24 @@
 namespace auth_oidc {
 namespace {
 
+// proxy_location is for our own calls, which are subrequests. A client that asks for it must not find an open proxy.
+ngx_int_t serve_provider_calls(ngx_http_request_t *, Context &) {
+    return NGX_HTTP_NOT_FOUND;
+}
+
 struct Row {
     EndpointKind kind;
     ngx_int_t (*serve)(ngx_http_request_t *r, Context &context);
     bool secret_query;  // its query holds codes or tokens: no log may show it
 };
 constexpr Row rows[] = {
-    {EndpointKind::callback, serve_callback, true},         {EndpointKind::login, serve_login, false},
-    {EndpointKind::session, serve_session, false},          {EndpointKind::logout, serve_logout, false},
-    {EndpointKind::frontchannel, serve_frontchannel, true}, {EndpointKind::backchannel, serve_backchannel, true},
+    {EndpointKind::callback, serve_callback, true},
+    {EndpointKind::login, serve_login, false},
+    {EndpointKind::session, serve_session, false},
+    {EndpointKind::logout, serve_logout, false},
+    {EndpointKind::frontchannel, serve_frontchannel, true},
+    {EndpointKind::backchannel, serve_backchannel, true},
+    {EndpointKind::provider_calls, serve_provider_calls, false},
 };
 
 const Row &row_of(EndpointKind kind) {

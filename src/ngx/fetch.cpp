@@ -4,6 +4,7 @@
 
 #include "../oidc/text.hpp"
 #include "fetch_loop.hpp"
+#include "location_fetch.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -362,7 +363,11 @@ std::string Transfer::explain(CURLcode result) const {
 
 }  // namespace
 
-std::unique_ptr<Fetch> Fetch::start(Request request, const FetchOptions &options, Done done) {
+std::unique_ptr<Fetch> Fetch::start(Request request, const FetchOptions &options, Done done,
+                                    ngx_http_request_t *asker) {
+    if (!options.location.empty()) {
+        return fetch_through_location(std::move(request), options, std::move(done), asker);
+    }
     auto transfer = std::make_unique<Transfer>(std::move(request), options, std::move(done));
     transfer->begin();
     return transfer;

@@ -15,8 +15,10 @@ struct FetchOptions {
     std::string ca_file;  // empty: the system's bundle
     std::string crl_file;
     std::string certificate, certificate_key;
-    std::string proxy;     // empty: none; the environment is not read
-    std::string ssl_name;  // empty: the URL's host
+    std::string proxy;                    // empty: none; the environment is not read
+    std::string ssl_name;                 // empty: the URL's host
+    std::string location;                 // proxy_location: calls go through it, and the above is for it to say
+    ngx_http_conf_ctx_t *home = nullptr;  // the server whose location that is, for calls that belong to no request
     bool verify = true;
     ngx_msec_t connect_timeout = 5000;  // with TLS
     ngx_msec_t read_timeout = 10000;    // the whole answer
@@ -27,8 +29,10 @@ struct FetchOptions {
 class Fetch {
 public:
     using Done = std::function<void(oidc::http::Reply &reply)>;
-    // The options must outlive the transfer. A transfer that cannot even be set up fails through `done` too.
-    static std::unique_ptr<Fetch> start(oidc::http::Request request, const FetchOptions &options, Done done);
+    // The options must outlive the transfer. A transfer that cannot even be set up fails through `done` too. `asker`:
+    // in whose server the location is looked for; null: at home.
+    static std::unique_ptr<Fetch> start(oidc::http::Request request, const FetchOptions &options, Done done,
+                                        ngx_http_request_t *asker = nullptr);
     virtual ~Fetch() = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "location_fetch.hpp"
 #include "module.hpp"
 #include "request.hpp"
 
@@ -159,7 +160,7 @@ void copy_without_aliases(ngx_http_request_t *r, const std::vector<std::string> 
 ngx_int_t on_precontent(ngx_http_request_t *r) {
     const std::vector<std::string> &named = server_conf(r)->headers;
     const std::vector<SetHeader> *headers = location_conf(r)->headers;
-    if (named.empty()) {
+    if (named.empty() || location_call_url(r) != nullptr) {
         return NGX_DECLINED;
     }
     if (r != r->main) {

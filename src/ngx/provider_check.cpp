@@ -68,6 +68,7 @@ char *check_paths(ngx_conf_t *cf, const Provider &provider) {
         {"login_uri", provider.login_uri, false},
         {"session_uri", provider.session_uri, false},
         {"cookie_path", provider.cookie_path, false},
+        {"proxy_location", provider.proxy_location, false},
         {"frontchannel_logout_uri", provider.frontchannel_logout_uri, false},
         {"backchannel_logout_uri", provider.backchannel_logout_uri, false},
     };

@@ -147,6 +147,7 @@ void fill_fetch(Provider &provider) {
     fetch.certificate = text(provider.ssl_certificate);
     fetch.certificate_key = text(provider.ssl_certificate_key);
     fetch.proxy = text(provider.http_proxy);
+    fetch.location = text(provider.proxy_location);
     fetch.ssl_name = text(provider.ssl_name);
     fetch.verify = provider.ssl_verify;
     fetch.connect_timeout = provider.connect_timeout;

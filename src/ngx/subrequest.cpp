@@ -18,8 +18,9 @@ void on_start(ngx_http_request_t *sr) {
     sr->write_event_handler = ngx_http_request_empty_handler;
     sr->read_event_handler =
         ngx_http_test_reading;  // a client that leaves is noticed here: sr is the connection's data
-    exchange->fetch = Fetch::start(std::move(exchange->request), *exchange->options,
-                                   [sr, exchange](oidc::http::Reply &reply) { finish(sr, *exchange, reply); });
+    exchange->fetch = Fetch::start(
+        std::move(exchange->request), *exchange->options,
+        [sr, exchange](oidc::http::Reply &reply) { finish(sr, *exchange, reply); }, sr);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // $oidc_*: read from the context of the main request, so that subrequests and the locations after an internal redirect
 // show the session that the request was let in with.
 #include "../oidc/claims.hpp"
+#include "location_fetch.hpp"
 #include "lookup.hpp"
 #include "module.hpp"
 #include "signin.hpp"
@@ -120,8 +121,11 @@ ngx_int_t get_return_to(ngx_http_request_t *r, Value *value, uintptr_t) {
 }
 
 // Set only inside the module's own subrequests to proxy_location: asked from outside it is empty, and proxy_pass fails.
-ngx_int_t get_idp_request_uri(ngx_http_request_t *, Value *value, uintptr_t) {
+ngx_int_t get_idp_request_uri(ngx_http_request_t *r, Value *value, uintptr_t) {
     value->not_found = 1;
+    if (const std::string *url = location_call_url(r)) {
+        set(value, *url);
+    }
     return NGX_OK;
 }
 

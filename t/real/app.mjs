@@ -15,7 +15,7 @@ const socketPage = page('WebSocket', `<p id="said">waiting</p><script>
   socket.onclose = () => { if (said.textContent === 'waiting') { said.textContent = 'refused'; } };
 </script>`);
 
-const userPage = (headers) => page(`Hello, ${headers['x-user-name'] || headers['x-user'] || 'stranger'}`, `
+const userPage = (headers) => page(`Hello, ${headers['x-user-name'] || headers['x-user'] || headers['x-forwarded-user'] || 'stranger'}`, `
   <p>nginx signed you in and told this application who you are:</p>
   <table>${Object.entries(headers).filter(([name]) => name.startsWith('x-user'))
     .map(([name, value]) => `<tr><td>${text(name)}</td><td>${text(value)}</td></tr>`).join('')}</table>
@@ -41,7 +41,7 @@ server.on('upgrade', (request, socket) => {
   socket.on('data', (bytes) => {
     const { opcode, message } = readFrame(bytes);
     if (opcode === 1) {
-      socket.write(writeFrame(`${request.headers['x-user'] || 'stranger'} said ${message}; cookies: ${request.headers.cookie ?? 'none'}`.slice(0, 125)));
+      socket.write(writeFrame(`${request.headers['x-user'] || headers['x-forwarded-user'] || 'stranger'} said ${message}; cookies: ${request.headers.cookie ?? 'none'}`.slice(0, 125)));
     } else {
       socket.end();
     }

@@ -12,7 +12,7 @@ use OIDC::Real;
 
 my $nginx = OIDC::Nginx->new;
 my $site = 'http://localhost:' . $nginx->port('site');
-my $provider = OIDC::Real->provider(redirect_uris => ["$site/oidc_callback"], post_logout_redirect_uris => ["$site/logout"]);
+my $provider = OIDC::Real->provider(redirect_uris => [map { "$site$_" } qw(/oidc_callback /oauth2/callback /redirect_uri)], post_logout_redirect_uris => ["$site/logout"]);
 my $app = OIDC::Real->app;
 my $client = $provider->client('app');
 
@@ -25,8 +25,10 @@ my %here = (
     server_name => 'localhost',
     proxy_pass => 'http://127.0.0.1:' . $app->port,
 );
+# From where others stood: the certified provider, the application, and the URIs that were registered for the former software.
+my @moved = qw(from-nginx-plus from-oauth2-proxy from-lua-resty-openidc);
 my %inside = (
-    'conf-examples/minimal.conf' => example('minimal', %here) =~ /^http \{\n(.*)^\}/ms ? $1 : die("no http block\n"),
+    (map { ("conf-examples/$_.conf" => example($_, %here) =~ /^http \{\n(.*)^\}/ms ? $1 : die("no http block\n")) } 'minimal', @moved),
     'README.md' => readme_example(%here),
 );
 

@@ -72,7 +72,7 @@ sub tool_errors {
     return @bad;
 }
 
-# nginx's own debug lines show headers and bodies: at debug level only lines of ours are searched.
+# nginx's own debug lines show headers and bodies, over several lines: at debug level only those of ours are searched.
 sub leaks {
     my ($self) = @_;
     my ($pattern) = map { qr/$_/ } join '|', map { quotemeta } sort { length $b <=> length $a } all_secrets();
@@ -81,7 +81,7 @@ sub leaks {
     for my $log ($self->log_files) {
         next if $log->[1] !~ $pattern;
         push @bad, map { "$log->[0]: $_" } grep { $_ =~ $pattern && (!/\[debug\]/ || /\[debug\] \d+#\d+: (?:\*\d+ )?(?:auth_)?oidc/) }
-            split /\n/, $log->[1];
+            split $log->[0] =~ /error\.log$/ ? qr/\n(?=\d{4}\/\d\d\/\d\d )/ : qr/\n/, $log->[1];
     }
     return @bad;
 }

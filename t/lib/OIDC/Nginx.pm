@@ -236,6 +236,7 @@ sub master_pid { return $_[0]{pid} }
 sub worker_pids {
     my ($self, %option) = @_;
     return unless $self->{pid};
+    return $self->{pid} if $self->{main} =~ /master_process off/;
     my @children = split ' ', slurp("/proc/$self->{pid}/task/$self->{pid}/children");
     return @children if $option{all};
     # Under valgrind names cannot be seen; there every child counts.
