@@ -75,8 +75,6 @@ public:
     // The same id with other contents: whenever this process dies, either the old or the new record is there.
     Place replace(Place old, const ArenaRecord &record, int64_t now);
     void erase(Place place);
-    // Erases at most `max` and says how many it were.
-    uint64_t erase(Index index, const IndexKey &key, uint64_t max);
 
     // Drops what is over, a bounded number of records.
     void reap(int64_t now);

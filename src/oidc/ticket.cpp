@@ -138,7 +138,8 @@ std::optional<Ticket> read_ticket(std::string_view record) {
     if ((flags & has_origin) != 0) {
         ticket.origin = reader.text(2);
     }
-    if (!reader.at_end() || flags > (is_retried | has_origin) || !is_sound(ticket)) {
+    const bool told = ((flags & has_origin) != 0) == !ticket.origin.empty();
+    if (!reader.at_end() || !told || flags > (is_retried | has_origin) || !is_sound(ticket)) {
         return std::nullopt;
     }
     return ticket;
