@@ -2,6 +2,7 @@
 #include "../oidc/text.hpp"
 #include "lookup.hpp"
 #include "module.hpp"
+#include "open_requests.hpp"
 #include "refresher.hpp"
 #include "request.hpp"
 #include "require.hpp"
@@ -171,12 +172,17 @@ void note_use(ngx_http_request_t *r, Context &context) {
 
 ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     Context &context = ensure_context(r);
+    note_ends(r, context);
     ngx_int_t found = find_session(r, context, providers);
     if (found == NGX_OK) {
         note_use(r, context);
         context.status = "session";
         ngx_int_t fresh = keep_fresh(r, context);
-        return fresh == NGX_OK ? check_rules(r, context) : fresh;
+        ngx_int_t allowed = fresh == NGX_OK ? check_rules(r, context) : fresh;
+        if (allowed == NGX_OK) {
+            watch_session(r, context);
+        }
+        return allowed;
     }
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;

@@ -17,7 +17,7 @@ public:
     // Not cancelable: a worker that quits waits for it.
     void after(ngx_msec_t delay) { set(delay, false); }
     // A worker that quits does not wait for it.
-    void while_awake(ngx_msec_t delay) { set(delay, true); }
+    void lazily_after(ngx_msec_t delay) { set(delay, true); }
     // In this round of the event loop, once the stack has unwound.
     void soon() { ngx_post_event(ready(), &ngx_posted_events); }
     // At the start of the next round: nothing that rings itself again starves the others. Does not hold a worker that

@@ -20,6 +20,7 @@ class Exchange;
 class Body;
 class FrontWork;
 class LogoutWork;
+class OpenRequest;
 class SignOut;
 
 // Whose session a request carries.
@@ -67,6 +68,9 @@ struct Context {
     bool waited = false;             // nobody waits for the same thing twice
     bool renewed = false;            // has waited for a refresh of its session
     std::unique_ptr<Alarm> alarm;    // to look again
+
+    OpenRequest *open = nullptr;  // where it is watched, and how many sessions had ended when its own was looked for
+    uint64_t ends = 0;
 
     const char *status = "anonymous";      // $oidc_auth_status
     std::string error, error_description;  // $oidc_error, $oidc_error_description
@@ -119,6 +123,7 @@ struct Failure {
     ngx_uint_t retry_after = 0;    // seconds, for 503
     std::string explanation;       // for the page, where the status alone says too little
     std::string retry_text{};      // another word than "Sign in again"
+    std::string title{};           // the page's, with an explanation
 };
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure);
 // 503 where the session store gives no answer: never a way in. `provider` may be null.

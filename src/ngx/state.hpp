@@ -49,6 +49,10 @@ public:
     bool remember(const oidc::Digest &what, time_t until);
     bool is_remembered(const oidc::Digest &what) const;
 
+    // Counts sessions that were ended, so that who holds one open can tell when to look.
+    void session_ended();
+    uint64_t ends() const;
+
     void add(Count which);
     uint64_t value(Count which) const;
 

@@ -186,6 +186,7 @@ ngx_int_t erase(StoreCall *call) {
         return answer(call, Stored::absent);
     }
     zone_of(*call->store).end(session.place);
+    call->store->ended();
     return answer(call, Stored::found);
 }
 
@@ -201,6 +202,9 @@ ngx_int_t erase_by(StoreCall *call, Index index) {
         for (Place place; erased < at_once && (place = zone.arena.find(index, key)) != 0; erased++) {
             zone.end(place);
         }
+    }
+    if (call->erased != 0) {
+        call->store->ended();
     }
     return answer(call, call->erased != 0 ? Stored::found : Stored::absent);
 }
@@ -224,8 +228,8 @@ void leave(const Store &store) {
     }
 }
 
-const StoreOps zone_ops = {"zone",    find,      load,    create, replace, touch,   erase,
-                           erase_sid, erase_sub, nullptr, leave,  nullptr, nullptr, enter};
+const StoreOps zone_ops = {"zone",    find,    load,  create, replace, touch,   erase, erase_sid,
+                           erase_sub, nullptr, leave, false,  nullptr, nullptr, enter};
 
 u_char *log_suffix(ngx_slab_pool_t *pool, const ngx_str_t &zone) {
     auto *text = static_cast<u_char *>(ngx_slab_alloc(pool, sizeof(" in zone \"\"") + zone.len));  // with the NUL

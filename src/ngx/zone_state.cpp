@@ -94,7 +94,7 @@ void ZoneState::start() {
         return;
     }
     keys_ = std::make_unique<StateKeys>(secrets_);
-    tick_.while_awake(period);
+    tick_.lazily_after(period);
 }
 
 bool ZoneState::is_our_turn() {
@@ -111,7 +111,7 @@ bool ZoneState::is_our_turn() {
 }
 
 void ZoneState::tick() {
-    tick_.while_awake(period);
+    tick_.lazily_after(period);
     if (!is_our_turn() || output_) {
         return;
     }
