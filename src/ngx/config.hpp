@@ -21,8 +21,11 @@
 
 namespace auth_oidc {
 
+class Introspector;
 class OpenRequests;
 class Refresher;
+class WorkerTokens;
+struct BearerConf;
 struct SetHeader;
 
 template <class T>
@@ -131,7 +134,7 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls };
+enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls, resource };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -151,8 +154,11 @@ struct MainConf {
     std::shared_ptr<Refresher> refresher;
     std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
-    std::vector<ZoneName> zones;                          // what keyval_zone declared
-    std::deque<bool> secrets_blocks;                      // whether the next oidc_secrets have a block
+    bool any_bearer = false;                              // some location takes access tokens; then there are:
+    std::shared_ptr<WorkerTokens> tokens;
+    std::shared_ptr<Introspector> introspector;
+    std::vector<ZoneName> zones;      // what keyval_zone declared
+    std::deque<bool> secrets_blocks;  // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;
 };
@@ -163,10 +169,19 @@ struct ServerName {
     ngx_http_regex_t *regex;  // null: text, maybe with a wildcard
 };
 
+// What the metadata of one protected resource says (RFC 9728 2).
+struct Resource {
+    std::string url, path;  // its own, and that of its metadata in this server
+    std::vector<std::string> scopes;
+    std::vector<Provider *> providers;
+    Where where;
+};
+
 struct ServerConf {
     std::vector<ServerName> names;      // none: any host
     std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
+    std::vector<Resource> resources;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
     bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
@@ -187,6 +202,7 @@ struct LocationConf {
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;
     std::vector<SetHeader> *headers = nullptr;
+    const BearerConf *bearer = nullptr;     // auth_oidc_bearer; null: off
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.
