@@ -27,8 +27,9 @@ std::optional<oidc::Ticket> unseal_ticket(Provider &provider, const Cookie &cook
     if (!ticket || ticket->provider != provider.binding) {
         return std::nullopt;
     }
+    // Two hosts may share a secret, and no two clocks are alike.
     int64_t age = ngx_time() - ticket->created;
-    if (age < 0 || age > provider.login_timeout) {
+    if (age < -provider.client.clock_skew || age > provider.login_timeout) {
         return std::nullopt;
     }
     return ticket;
