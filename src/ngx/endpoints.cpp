@@ -193,8 +193,8 @@ ngx_int_t on_post_read(ngx_http_request_t *r) {
     return NGX_DECLINED;
 }
 
-// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here. An internal
-// redirect and a subrequest never are calls of an endpoint.
+// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here. An
+// internal redirect and a subrequest never are calls of an endpoint.
 ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
     if (r != r->main || r->internal) {
         return NGX_DECLINED;

@@ -348,7 +348,7 @@ void leave(const Store &store) {
 
 }  // namespace
 
-const StoreOps redis_ops = {"redis",   find,      find,   create, replace, touch, erase,
-                            erase_sid, erase_sub, cancel, leave,  true,    claim, release};
+const StoreOps redis_ops = {"redis",   find,   find,  create, replace, touch, erase,  erase_sid,
+                            erase_sub, cancel, leave, true,   false,   claim, release};
 
 }  // namespace auth_oidc

@@ -228,8 +228,8 @@ void leave(const Store &store) {
     }
 }
 
-const StoreOps zone_ops = {"zone",    find,    load,  create, replace, touch,   erase, erase_sid,
-                           erase_sub, nullptr, leave, false,  nullptr, nullptr, enter};
+const StoreOps zone_ops = {"zone",    find,    load,  create, replace, touch,   erase,   erase_sid,
+                           erase_sub, nullptr, leave, false,  false,   nullptr, nullptr, enter};
 
 u_char *log_suffix(ngx_slab_pool_t *pool, const ngx_str_t &zone) {
     auto *text = static_cast<u_char *>(ngx_slab_alloc(pool, sizeof(" in zone \"\"") + zone.len));  // with the NUL
