@@ -112,16 +112,23 @@ bool is_issuer(const Provider &provider, std::string_view iss) {
 
 namespace {
 
-// By the token's own word, which the signature has to confirm afterwards.
+// By the token's own word, which the signature has to confirm afterwards. Two clients of one issuer are told apart by
+// the audience.
 Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
     auto parsed = oidc::parse_jws(token);
     std::string issuer = parsed ? parsed->claims.string("iss").value_or("") : "";
+    auto audience = parsed ? parsed->claims.list("aud") : std::nullopt;
+    Provider *found = nullptr;
     for (Provider *provider : endpoint.providers) {
-        if (is_issuer(*provider, issuer)) {
+        if (!is_issuer(*provider, issuer)) {
+            continue;
+        }
+        if (audience && oidc::contains(*audience, provider->client.client_id)) {
             return provider;
         }
+        found = found ? found : provider;
     }
-    return endpoint.providers[0];
+    return found ? found : endpoint.providers[0];
 }
 
 // ---- the front channel ----
