@@ -238,7 +238,7 @@ void keep_what_is_used(ngx_conf_t *cf, const MainConf &main, Provider &provider)
     keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1 || expose_access;
     keep.refresh_token = provider.revoke_on_logout == 1;
     keep.userinfo = uses_variable(cf, "oidc_userinfo");
-    keep.claims_json = provider.session_uri.len != 0;
+    keep.claims_json = keep.session_state = provider.session_uri.len != 0;
     keep.rules = main.rule_claims;
     keep.nested = main.nested_claims;
 }

@@ -178,7 +178,9 @@ bool may_use_cookie(ngx_http_request_t *r, Context &context, const FrontQuery &q
            session->field(oidc::Field::sid) == query.sid;
 }
 
-void erase_by_cookie(ngx_http_request_t *r, Context &context) {
+}  // namespace
+
+void end_session(ngx_http_request_t *r, Context &context) {
     auto *call = pool_new<StoreCall>(r->pool);
     prepare_call(r, *call, *context.session.provider, context.session.cookie);
     call->done = [](StoreCall *) {};
@@ -187,8 +189,6 @@ void erase_by_cookie(ngx_http_request_t *r, Context &context) {
     delete_session_cookie(r, *context.session.provider, base && is_secure(*base));
     main_conf(r)->state->add(Count::logouts);
 }
-
-}  // namespace
 
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
@@ -203,7 +203,7 @@ ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     }
     FrontQuery query = read_front(view(context.query));
     if (found == NGX_OK && may_use_cookie(r, context, query)) {
-        erase_by_cookie(r, context);
+        end_session(r, context);
     }
     erase_by_sid(r, context, query);
     Answer answer;
