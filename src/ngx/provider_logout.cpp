@@ -131,16 +131,23 @@ bool is_issuer(const Provider &provider, std::string_view iss) {
 
 namespace {
 
-// By the token's own word, which the signature has to confirm afterwards.
+// By the token's own word, which the signature has to confirm afterwards. Two clients of one issuer are told apart by
+// the audience.
 Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
     auto parsed = oidc::parse_jws(token);
     std::string issuer = parsed ? parsed->claims.string("iss").value_or("") : "";
+    auto audience = parsed ? parsed->claims.list("aud") : std::nullopt;
+    Provider *found = nullptr;
     for (Provider *provider : endpoint.providers) {
-        if (is_issuer(*provider, issuer)) {
+        if (!is_issuer(*provider, issuer)) {
+            continue;
+        }
+        if (audience && oidc::contains(*audience, provider->client.client_id)) {
             return provider;
         }
+        found = found ? found : provider;
     }
-    return endpoint.providers[0];
+    return found ? found : endpoint.providers[0];
 }
 
 // ---- the front channel ----
@@ -218,6 +225,16 @@ ngx_int_t finish_front(ngx_http_request_t *r, Context &context, const FrontWork 
 
 }  // namespace
 
+void end_session(ngx_http_request_t *r, Context &context) {
+    auto *call = pool_new<StoreCall>(r->pool);
+    prepare_call(r, *call, *context.session.provider, context.session.cookie);
+    call->done = [](StoreCall *) {};
+    call->store->ops->erase(call);
+    auto base = base_url(r, context.session.provider);
+    delete_session_cookie(r, *context.session.provider, base && is_secure(*base));
+    main_conf(r)->state->add(Count::logouts);
+}
+
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     if (context.front) {
         return finish_front(r, context, *context.front);
@@ -237,6 +254,11 @@ ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     work.query = read_front(view(context.query));
     if (found == NGX_OK && may_use_cookie(r, context, work.query)) {
         erase_by_cookie(r, context, work);
+    }
+
+    FrontQuery query = read_front(view(context.query));
+    if (found == NGX_OK && may_use_cookie(r, context, query)) {
+        end_session(r, context);
     }
     erase_by_sid(r, context, work);
     return finish_front(r, context, work);
