@@ -255,11 +255,6 @@ ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     if (found == NGX_OK && may_use_cookie(r, context, work.query)) {
         erase_by_cookie(r, context, work);
     }
-
-    FrontQuery query = read_front(view(context.query));
-    if (found == NGX_OK && may_use_cookie(r, context, query)) {
-        end_session(r, context);
-    }
     erase_by_sid(r, context, work);
     return finish_front(r, context, work);
 }
