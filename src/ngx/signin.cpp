@@ -8,10 +8,9 @@
 namespace auth_oidc {
 namespace {
 
-constexpr size_t max_tickets = 5;          // per browser, with the new one
-constexpr size_t max_ticket_bytes = 2500;  // all of them: two 4 KB cookies too many and nginx answers 400 to every page
-constexpr size_t max_loop_entries = 3;     // callbacks within a minute before a loop is suspected
-constexpr int64_t loop_window = 60;        // seconds
+constexpr size_t max_tickets = 5;       // per browser, with the new one
+constexpr size_t max_loop_entries = 3;  // callbacks within a minute before a loop is suspected
+constexpr int64_t loop_window = 60;     // seconds
 
 std::string_view without_host_prefix(std::string_view name) {
     return oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
