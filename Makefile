@@ -72,7 +72,7 @@ install: module ## copy the module to where nginx looks for modules (DESTDIR and
 warnings := -Wall -Wextra -Werror
 # t/tools/forbidden shadows the headers that src/oidc must not see: to include one is an error of the compiler.
 core_flags = -std=c++17 $(warnings) $(CXXFLAGS) -It/tools/forbidden -Isrc -MMD -MP
-core_libs := -ljose -ljansson -lcrypto
+core_libs := -ljose -ljansson -lcrypto -lz
 core_objects := $(patsubst src/oidc/%.cpp,$(BUILD)/unit/oidc/%.o,$(sort $(wildcard src/oidc/*.cpp)))
 unit_programs := $(patsubst t/unit/%.cpp,$(BUILD)/unit/%,$(sort $(wildcard t/unit/test_*.cpp)))
 replay_programs := $(patsubst t/fuzz/%.cpp,$(BUILD)/replay/%,$(sort $(wildcard t/fuzz/fuzz_*.cpp)))

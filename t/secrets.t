@@ -31,33 +31,45 @@ is said("$shared\[auth.house]\n$client", 'house'), undef, 'one with a name';
 is said("$shared\[auth.house]\n$client\[auth.guest]\n$client", 'house guest'), undef, 'several';
 is said("$shared$client" . 'client_kwargs = { prompt = "login" }'), undef, 'a prompt';
 is said("$shared$client", 'default', 'oidc_provider default { session_timeout 8h; display_name House; }'), undef, 'a block beside it';
-like said("$shared$client", 'house'), qr/unknown provider "house"/, 'a provider that the file does not have';
+my $common = 'oidc_secrets %%DIR%%/secrets.toml { session_timeout 8h; cookie_name house; }';
+sub block { my ($text, $names) = @_; return $ngx->conf_error($ngx->expand("$text server { listen 127.0.0.1:1; server_name a.example; auth_oidc " . ($names // 'default') . '; }')) }
+$ngx->write_file('secrets.toml', "$shared$client\[auth.house]\n$client", 0600);
+is block($common), undef, 'a block for every entry';
+is block("$common oidc_provider house { session_timeout 1h; }"), undef, 'and another one for one entry behind it';
+is block("oidc_provider house { session_timeout 1h; client_secret_file %%DIR%%/client; } $common"), undef, 'or before it' if $ngx->write_file('client', 'other', 0600);
+is block('oidc_secrets %%DIR%%/secrets.toml { }'), undef, 'a block with nothing in it';
+is block("oidc_secrets\n  \"%%DIR%%/secrets.toml\"\n  # a remark {\n  {\n display_name House; }"), undef, 'a block on its own lines';
+like block('oidc_secrets %%DIR%%/secrets.toml { session_timeout soon; }'), qr/^invalid value "soon" in "session_timeout", write a time like 30s, 10m or 8h/, 'a bad value in the block';
+like block('oidc_secrets %%DIR%%/secrets.toml { colour red; }'), qr/^unknown directive "colour"/, 'an unknown directive in the block';
+like block('oidc_secrets %%DIR%%/secrets.toml { session_timeout 1h; session_timeout 2h; }'), qr/"session_timeout" directive is duplicate/, 'one twice in the block';
+like block('oidc_secrets %%DIR%%/secrets.toml { client_auth_method private_key_jwt; }'), qr/^"client_auth_method private_key_jwt" needs a key: .* in oidc_provider "(?:default|house)"/, 'one that fits no entry';
+like block('oidc_secrets %%DIR%%/none.toml;'), qr{^cannot read "\S*none\.toml" of "oidc_secrets"}, 'no file';
+like block('oidc_secrets %%DIR%%/empty.toml;'), qr{^"\S*empty\.toml" of "oidc_secrets" is empty}, 'an empty file' if $ngx->write_file('empty.toml', '', 0600);
+like block('oidc_secrets;'), qr/^invalid number of arguments in "oidc_secrets" directive/, 'no argument';
+$ngx->write_file('other.toml', "$shared\[auth.second]\n$client", 0600);
+mkdir $ngx->dir . '/more';
+$ngx->write_file('more/a.conf', "oidc_secrets %%DIR%%/other.toml { session_timeout 2h; }\n");
+is block("oidc_secrets %%DIR%%/secrets.toml; include %%DIR%%/more/*.conf;", 'default second'), undef, 'with a block in an included file, without one here';
+is block("include %%DIR%%/more/a.conf;\n# oidc_secrets x {\noidc_secrets %%DIR%%/secrets.toml;", 'default second'), undef, 'and the other way round';
+like block("oidc_secrets %%DIR%%/secrets.toml; oidc_secrets %%DIR%%/secrets.toml { }"), qr/^the provider "(?:default|house)" is in two files of "oidc_secrets"/, 'one file twice';
 
-my @broken = (
-    ['no TOML', 'auth = [', qr/no TOML/],
-    ['no table', "x = 1\n", qr/there is no table \[auth\].* in secrets\.toml:1/],
-    ['an array', "auth = []\n", qr/there is no table \[auth\]/],
-    ['{port}', $shared =~ s{a\.example}{a.example:{port}}r . $client, qr/\{port\}/],
-    ['a relative redirect_uri', $shared =~ s{https://a\.example}{}r . $client, qr/"redirect_uri" of \[auth\] must be an absolute URL/],
-    ['another metadata URL', "$shared$client" =~ s{\Q$well_known\E}{}r, qr/"server_metadata_url" of \[auth\] must be a URL that ends in/],
-    ['a name with _', "$shared\[auth.my_house]\n$client", qr/provider name "my_house" is refused by st\.login\(\) too/],
-    ['a name of two parts', "$shared$client\[auth.off]\n$client", qr/provider name "off"/],
-    ['client_kwargs is no table', "$shared$client" . 'client_kwargs = "x"', qr/"client_kwargs" must be a table in secrets\.toml:7/],
-);
-for my $key (qw(redirect_uri cookie_secret client_id client_secret server_metadata_url)) {
-    my $file = "$shared$client";
-    push @broken, ["$key missing", $file =~ s/^\Q$key\E = .*\n//mr, qr/"$key" is missing in \[auth\]/],
-        ["$key empty", $file =~ s/^\Q$key\E = .*$/$key = ""/mr, qr/"$key" of \[auth\] must be a string that is not empty in secrets\.toml:\d/],
-        ["$key a number", $file =~ s/^\Q$key\E = .*$/$key = 7/mr, qr/"$key" of \[auth\] must be a string/],
-        ["$key a list", $file =~ s/^\Q$key\E = .*$/$key = ["a"]/mr, qr/"$key" of \[auth\] must be a string/],
-        ["$key with a line break", $file =~ s/^\Q$key\E = .*$/$key = "a\\nb"/mr, qr/"$key" of \[auth\] holds a control character/];
+# ---- issuers for several organisations ----
+
+my $entra = 'issuer "https://login.microsoftonline.com/%s/v2.0"; client_id c; client_secret s;';
+for my $case (
+    ['{tenantid}', '', 0], ['common', '', 0], ['organizations', '', 0], ['{tenantid}', 'issuer_tenants any;', 1], ['common', 'issuer_tenants 11111111-2222-3333-4444-555555555555;', 1],
+    ['11111111-2222-3333-4444-555555555555', '', 1], ['organizations', 'issuer_tenants a b;', 1],
+) {
+    my ($path, $more, $taken) = @$case;
+    my $error = block('oidc_provider entra { ' . sprintf($entra, $path) . " $more }", 'entra');
+    $taken ? is($error, undef, "issuer .../$path/... with \"$more\"")
+        : like($error, qr/^"issuer" stands for every organisation of the world: write "issuer_tenants ID \.\.\.;" with those that may come in, or "issuer_tenants any;"/, "issuer .../$path/... without issuer_tenants");
 }
-for my $case (@broken) {
-    my ($name, $file, $expected) = @$case;
-    my $error = said($file);
-    like $error // 'taken', $expected, $name;
-    unlike $error // '', qr/0123456789abcdef/, "$name: no secret in the message";
-}
+like block('oidc_provider entra { ' . sprintf($entra, 'common') . ' issuer_tenants any a; }', 'entra'), qr/^"any" in "issuer_tenants" stands alone: remove it or the IDs beside it/, 'any and another';
+like block('oidc_provider entra { ' . sprintf($entra, 'common') . ' issuer_tenants a/b; }', 'entra'), qr/^invalid value "a\/b" in "issuer_tenants", write tenant IDs as in the claim "tid", or "any"/, 'no tenant ID';
+
+$ngx->write_file('secrets.toml', "$shared$client", 0600);
+like said("$shared$client", 'house'), qr/unknown provider "house"/, 'a provider that the file does not have';
 
 like warned("$shared$client" . "colour = 1\n"), qr/"colour" of \[auth\] is not used/, 'a warning for what is not used';
 like warned("$shared$client" . 'client_kwargs = { verify = false, state = "x" }'), qr/"state" of "client_kwargs" is not used/, 'and for what is ours';
@@ -70,8 +82,8 @@ like join(' ', do { $ngx->write_file('secrets.toml', "$shared$client", 0644); ch
 
 my $op = OIDC::Provider->new;
 my $site = OIDC::Nginx->new(http => OIDC::Test::app_conf() . $op->tls_front . <<"END");
-    oidc_secrets %%DIR%%/secrets.toml;
-    oidc_provider house { ssl_trusted_certificate @{[$op->ca]}; }
+    oidc_secrets %%DIR%%/secrets.toml { ssl_trusted_certificate @{[$op->ca]}; session_timeout 1h; login_args ui_locales; cookie_name HOUSE; }
+    oidc_provider house { session_timeout 8h; }
     server {
         listen 127.0.0.1:%%PORT_site%%;
         server_name localhost;
@@ -101,7 +113,9 @@ like $asked, qr{[?&]redirect_uri=http%3A%2F%2Flocalhost%3A\d+%2Fhouse%2Foauth2ca
 my $page = $browser->login('/app');
 is $page->status, 200, 'signed in';
 is $page->header('X-Provider'), 'house', 'by the entry of the file';
-cmp_ok abs($page->header('X-Expires') - time - 30 * 86400), '<', 600, 'for 30 days';
+cmp_ok abs($page->header('X-Expires') - time - 8 * 3600), '<', 600, 'for as long as its own block says, over the block of the file';
+ok $browser->cookies->find('HOUSE'), 'with the cookie that the block of the file names';
+like $browser->get('/house/auth/login?provider=house&ui_locales=de', follow => 0)->header('Location') // '', qr/[?&]ui_locales=de(?:&|$)/, 'and the arguments that it lets through';
 
 # The metadata may end its issuer in a slash, and no other difference is taken.
 for my $case (['/', 200], ['/other', 503]) {

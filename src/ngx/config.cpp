@@ -5,6 +5,7 @@
 #include "../oidc/http.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
+#include "provider_conf.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
 #include "status.hpp"
@@ -19,6 +20,7 @@ char *set_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_scope(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *set_tenants(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *set_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 ngx_conf_enum_t pkce_words[] = {{ngx_string("on"), static_cast<ngx_uint_t>(oidc::Pkce::on)},
@@ -144,19 +146,21 @@ ngx_command_t commands[] = {
     PROVIDER("response_mode", set_word, response_mode, response_mode_words),
     PROVIDER("client_auth_method", set_word, client_auth_method, client_auth_words),
     PROVIDER("extra_auth_args", set_arguments, extra_auth_args, nullptr),
-    {ngx_string("scope"), provider_context | NGX_CONF_1MORE, set_scope, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("scope"), provider_context | NGX_CONF_1MORE, noting<set_scope>, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("id_token_signing_algs"), provider_context | NGX_CONF_1MORE, noting<set_words>,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, id_token_signing_algs), nullptr},
-    {ngx_string("login_args"), provider_context | NGX_CONF_1MORE, set_words, NGX_HTTP_LOC_CONF_OFFSET,
+    {ngx_string("issuer_tenants"), provider_context | NGX_CONF_1MORE, noting<set_tenants>, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, issuer_tenants), nullptr},
+    {ngx_string("login_args"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, login_args), nullptr},
     {ngx_string("acr_values"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, acr_values), nullptr},
-    {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET, 0,
-     nullptr},
-    {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, set_cookie_secret, NGX_HTTP_LOC_CONF_OFFSET,
-     1, nullptr},
-    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, set_session_refresh, NGX_HTTP_LOC_CONF_OFFSET,
-     0, nullptr},
+    {ngx_string("cookie_secret"), provider_context | NGX_CONF_TAKE1, noting<set_cookie_secret>,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("cookie_secret_file"), provider_context | NGX_CONF_TAKE1, noting<set_cookie_secret>,
+     NGX_HTTP_LOC_CONF_OFFSET, 1, nullptr},
+    {ngx_string("session_refresh"), provider_context | NGX_CONF_TAKE12, noting<set_session_refresh>,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("client_key"), provider_context | NGX_CONF_TAKE123, noting<set_client_key>, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     // nginx's own `include` is not allowed in a context that nginx does not know.
@@ -341,6 +345,25 @@ char *set_cookie_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
     }
     provider->secrets.push_back(std::move(secret));
     return static_cast<char *>(NGX_CONF_OK);
+}
+
+// Identifiers or verified domains as Entra ID has them; "any" stands alone.
+char *set_tenants(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    char *status = set_words(cf, cmd, conf);
+    if (status != NGX_CONF_OK) {
+        return status;
+    }
+    auto *list = static_cast<Provider *>(conf)->issuer_tenants;
+    for (const std::string &word : words(list)) {
+        if (!is_token(word)) {
+            return conf_error(cf, "invalid value \"" + word +
+                                      "\" in \"issuer_tenants\", write tenant IDs as in the claim \"tid\", or \"any\"");
+        }
+        if (word == "any" && list->nelts != 1) {
+            return conf_error(cf, "\"any\" in \"issuer_tenants\" stands alone: remove it or the IDs beside it");
+        }
+    }
+    return status;
 }
 
 char *set_client_key(ngx_conf_t *cf, ngx_command_t *, void *conf) {

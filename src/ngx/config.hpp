@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,11 +57,18 @@ struct Sealers {
     std::vector<std::string> index;  // keys of HMACs that name a sid or sub outside of this host
 };
 
+// A directive of a provider's block: for messages, and to be said once more to every entry of a secrets file.
+struct Said {
+    ngx_command_t *command;
+    std::vector<ngx_str_t> arguments;
+    Where where;
+};
+
 // One oidc_provider block. Standard layout: nginx's slots write into it by offset.
 struct Provider {
     ngx_str_t name{};
     Where where;
-    std::vector<std::pair<std::string_view, Where>> lines;  // of the directives in the block
+    std::vector<Said> said;  // the directives of the block, as they were written
 
     ngx_str_t issuer{}, client_id{}, client_secret{}, client_secret_file{}, config_url{}, cookie_name{};
     ngx_str_t authorization_endpoint{}, token_endpoint{}, userinfo_endpoint{}, end_session_endpoint{};
@@ -71,7 +79,7 @@ struct Provider {
     ngx_str_t client_key{}, client_key_alg{}, client_key_kid{}, proxy_location{};
     ngx_http_complex_value_t *logout_args = nullptr;
     ngx_http_complex_value_t *extra_auth_args = nullptr;
-    ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr;
+    ngx_array_t *id_token_signing_algs = nullptr, *acr_values = nullptr, *issuer_tenants = nullptr;
     ngx_flag_t logout_token_hint = NGX_CONF_UNSET, userinfo = NGX_CONF_UNSET, insecure_http = NGX_CONF_UNSET;
     ngx_flag_t ssl_verify = NGX_CONF_UNSET, session_refresh = NGX_CONF_UNSET;
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
@@ -91,6 +99,7 @@ struct Provider {
     ngx_msec_t store_timeout = NGX_CONF_UNSET_MSEC;
 
     std::optional<oidc::SecretsEntry> entry;  // of oidc_secrets: what the block does not say
+    const Provider *common = nullptr;         // the block of oidc_secrets, for all entries of the file
     bool has_block = false;
 
     // What the above comes to.
@@ -110,9 +119,9 @@ struct Provider {
 
     // The line of a directive, or of the block where it is not there.
     Where line_of(std::string_view directive) const {
-        for (const auto &line : lines) {
-            if (line.first == directive) {
-                return line.second;
+        for (const Said &one : said) {
+            if (view(one.command->name) == directive) {
+                return one.where;
             }
         }
         return where;
@@ -149,6 +158,7 @@ struct MainConf {
     std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
     ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
+    std::deque<bool> secrets_blocks;                      // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;
 };
@@ -205,6 +215,8 @@ constexpr ngx_uint_t provider_context = 0x00200000;
 std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, const ngx_str_t &path,
                                             const char *directive);
 char *provider_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+// Reads what stands between the braces into a provider.
+char *parse_provider(ngx_conf_t *cf, Provider *provider);
 // Checks a provider and fills in what it comes to (provider_conf.cpp). NGX_CONF_OK or NGX_CONF_ERROR, logged.
 char *complete_provider(ngx_conf_t *cf, Provider *provider);
 // The server that its proxy_location is in; warns where there is none, or no resolver (proxy_location_conf.cpp).

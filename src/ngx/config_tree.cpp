@@ -1,9 +1,11 @@
 // Configurations of http, server and location: made, merged, and at the end held together: which server uses which
 // providers, and at which paths they answer there.
 #include <algorithm>
+#include <cctype>
 
 #include "../oidc/http.hpp"
 #include "config.hpp"
+#include "config_values.hpp"
 #include "module.hpp"
 #include "open_requests.hpp"
 #include "post_pages.hpp"
@@ -190,6 +192,11 @@ void name_cookies(const ServerConf &server) {
     }
 }
 
+// `server_name _;` is the custom for "no name at all": what has no letter and no digit is no host.
+bool is_name(const std::string &text, const ngx_http_regex_t *regex) {
+    return regex != nullptr || std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); });
+}
+
 void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
     auto *names = static_cast<ngx_http_server_name_t *>(core.server_names.elts);
     for (ngx_uint_t i = 0; i < core.server_names.nelts; i++) {
@@ -200,7 +207,7 @@ void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
 #if (NGX_PCRE)
         regex = names[i].regex;
 #endif
-        if (!text.empty()) {
+        if (is_name(text, regex)) {
             server.names.push_back({std::move(text), regex});
         }
     }
@@ -222,13 +229,21 @@ void warn_nameless(ngx_conf_t *cf, const ServerConf &server, ngx_http_core_srv_c
 // Of a login only what the configuration uses is kept: small sessions are the default.
 void keep_what_is_used(ngx_conf_t *cf, const MainConf &main, Provider &provider) {
     oidc::Keep &keep = provider.client.keep;
-    keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint;
-    keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1;
+    bool expose_id = provider.entry && provider.entry->expose_id;
+    bool expose_access = provider.entry && provider.entry->expose_access;
+    keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint || expose_id;
+    keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1 || expose_access;
     keep.refresh_token = provider.revoke_on_logout == 1;
     keep.userinfo = uses_variable(cf, "oidc_userinfo");
     keep.claims_json = provider.session_uri.len != 0;
     keep.rules = main.rule_claims;
     keep.nested = main.nested_claims;
+}
+
+ngx_int_t prepare(ngx_conf_t *cf) {
+    find_secrets_blocks(cf,
+                        *static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module)));
+    return add_variables(cf);
 }
 
 ngx_int_t complete(ngx_conf_t *cf) {
@@ -274,14 +289,10 @@ ngx_int_t complete(ngx_conf_t *cf) {
 }  // namespace
 
 ngx_http_module_t http_module = {
-    entry<&add_variables, NGX_ERROR>,
-    entry<&complete, NGX_ERROR>,
-    entry<&create_main>,
-    nullptr,
-    entry<&create_server>,
-    nullptr,
-    entry<&create_location>,
-    entry<&merge_location, -1>,
+    entry<&prepare, NGX_ERROR>, entry<&complete, NGX_ERROR>,
+    entry<&create_main>,        nullptr,
+    entry<&create_server>,      nullptr,
+    entry<&create_location>,    entry<&merge_location, -1>,
 };
 
 }  // namespace auth_oidc

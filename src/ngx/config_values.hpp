@@ -32,13 +32,18 @@ char *set_lifetime(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 // oidc_secrets (secrets_conf.cpp).
 char *set_secrets(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+// nginx asks for a block or forbids it before the setter runs: the files are looked through beforehand
+// (secrets_block.cpp).
+void find_secrets_blocks(ngx_conf_t *cf, MainConf &main);
+void expect_secrets(const MainConf &main);
 
 char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-// The setter, and the line it stood on: some mistakes can only be seen when the whole block is known.
+// The setter, and what was said: some mistakes can only be seen when the whole block is known.
 template <char *(*Set)(ngx_conf_t *, ngx_command_t *, void *)>
 char *noting(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
-    static_cast<Provider *>(conf)->lines.emplace_back(view(cmd->name), here(cf));
+    ngx_str_t *words = arguments(cf);
+    static_cast<Provider *>(conf)->said.push_back({cmd, {words, words + cf->args->nelts}, here(cf)});
     return Set(cf, cmd, conf);
 }
 

@@ -150,6 +150,15 @@ bool is_proxy(std::string_view value) {
     return false;
 }
 
+// Entra ID's addresses for more than one organisation.
+bool is_for_tenants(const Provider &provider) {
+    std::string_view issuer = view(provider.issuer);
+    auto url = oidc::http::parse_url(issuer);
+    bool common = url && oidc::starts_with(url->host, "login.microsoftonline.") &&
+                  (oidc::starts_with(url->target, "/common/") || oidc::starts_with(url->target, "/organizations/"));
+    return common || issuer.find("{tenantid}") != std::string_view::npos;
+}
+
 }  // namespace
 
 bool is_token(std::string_view value) {
@@ -180,6 +189,13 @@ char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &messag
 char *check_required(ngx_conf_t *cf, const Provider &provider) {
     if (provider.issuer.len == 0) {
         return refuse(cf, provider, "\"issuer\" is missing: write \"issuer https://...;\"");
+    }
+    if (provider.issuer_tenants == nullptr && !provider.client.issuer_slash && is_for_tenants(provider)) {
+        return refuse(
+            cf, provider,
+            "\"issuer\" stands for every organisation of the world: write \"issuer_tenants ID ...;\" with those "
+            "that may come in, or \"issuer_tenants any;\"",
+            "issuer");
     }
     if (provider.client_id.len == 0) {
         return refuse(cf, provider, "\"client_id\" is missing: write \"client_id ...;\" as registered at the provider");

@@ -127,6 +127,7 @@ void fill_client(Provider &provider) {
     client.id_token_algs = words(provider.id_token_signing_algs);
     client.acr_values = words(provider.acr_values);
     provider.passed_on = words(provider.login_args);
+    client.tenants = words(provider.issuer_tenants);
     client.clock_skew = provider.clock_skew;
     client.max_age = provider.max_age;
     client.session_timeout = provider.session_timeout;
@@ -243,6 +244,23 @@ std::optional<std::string> read_secret_file(ngx_conf_t *cf, const Where &where, 
     return content;
 }
 
+// The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider,
+// which takes the place of our location configuration for the time being.
+char *parse_provider(ngx_conf_t *cf, Provider *provider) {
+    auto *outer = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
+    ngx_http_conf_ctx_t inner = *outer;
+    std::vector<void *> slots(outer->loc_conf, outer->loc_conf + ngx_http_max_module);
+    slots[ngx_http_auth_oidc_module.ctx_index] = provider;
+    inner.loc_conf = slots.data();
+    ngx_conf_t saved = *cf;
+    // cppcheck-suppress autoVariables ; taken back below, before `inner` goes
+    cf->ctx = &inner;
+    cf->cmd_type = provider_context;
+    char *status = ngx_conf_parse(cf, nullptr);
+    *cf = saved;
+    return status;
+}
+
 char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     auto *main = static_cast<MainConf *>(conf);
     ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
@@ -262,26 +280,15 @@ char *provider_block(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     }
     provider->where = here(cf);
     provider->has_block = true;
-
-    // The block's directives are ours alone: nginx finds them by the private context bit and writes into the provider,
-    // which takes the place of our location configuration for the time being.
-    auto *outer = static_cast<ngx_http_conf_ctx_t *>(cf->ctx);
-    ngx_http_conf_ctx_t inner = *outer;
-    std::vector<void *> slots(outer->loc_conf, outer->loc_conf + ngx_http_max_module);
-    slots[ngx_http_auth_oidc_module.ctx_index] = provider;
-    inner.loc_conf = slots.data();
-    ngx_conf_t saved = *cf;
-    // cppcheck-suppress autoVariables ; taken back below, before `inner` goes
-    cf->ctx = &inner;
-    cf->cmd_type = provider_context;
-    char *status = ngx_conf_parse(cf, nullptr);
-    *cf = saved;
-    return status;
+    return parse_provider(cf, provider);
 }
 
 char *complete_provider(ngx_conf_t *cf, Provider *provider) {
-    fill_from_secrets(cf, *provider);
-    char *status = check_required(cf, *provider);
+    char *status = say_common(cf, *provider);
+    if (status == NGX_CONF_OK) {
+        fill_from_secrets(cf, *provider);
+        status = check_required(cf, *provider);
+    }
     if (status == NGX_CONF_OK) {
         merge_defaults(*provider);
         status = check_values(cf, *provider);

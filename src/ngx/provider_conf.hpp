@@ -15,9 +15,10 @@ bool is_token(std::string_view value);
 // One message of a provider's block, at the line of its directive: which one, what is wrong, what to write.
 char *refuse(ngx_conf_t *cf, const Provider &provider, const std::string &message, std::string_view directive = {});
 
-// What must be there and what was written, before defaults; then what fits together, with them.
-// What the entry of oidc_secrets says and the block does not.
+// What the block of oidc_secrets says and the provider's own does not; then what the entry says and neither does.
+char *say_common(ngx_conf_t *cf, Provider &provider);
 void fill_from_secrets(ngx_conf_t *cf, Provider &provider);
+// What must be there and what was written, before defaults; then what fits together, with them.
 char *check_required(ngx_conf_t *cf, const Provider &provider);
 char *check_values(ngx_conf_t *cf, const Provider &provider);
 

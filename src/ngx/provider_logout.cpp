@@ -102,12 +102,18 @@ ngx_int_t judge(ngx_http_request_t *r, LogoutWork &work) {
     return refuse_token(r, &work.provider, token.error());
 }
 
+// Of an issuer for several organisations only the metadata know who that can be.
+bool is_issuer(const Provider &provider, std::string_view iss) {
+    auto data = provider.keyring->current();
+    return data ? oidc::is_issuer(provider.client, data->metadata, iss) : provider.client.is_issuer(iss);
+}
+
 // By the token's own word, which the signature has to confirm afterwards.
 Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
     auto parsed = oidc::parse_jws(token);
     std::string issuer = parsed ? parsed->claims.string("iss").value_or("") : "";
     for (Provider *provider : endpoint.providers) {
-        if (provider->client.is_issuer(issuer)) {
+        if (is_issuer(*provider, issuer)) {
             return provider;
         }
     }
@@ -133,7 +139,7 @@ FrontQuery read_front(std::string_view text) {
 
 // AD FS sends the sid alone.
 bool is_meant(const Provider &provider, const FrontQuery &query) {
-    return query.iss.empty() || provider.client.is_issuer(query.iss);
+    return query.iss.empty() || is_issuer(provider, query.iss);
 }
 
 void erase_by_sid(ngx_http_request_t *r, Context &context, const FrontQuery &query) {
@@ -157,7 +163,7 @@ bool may_use_cookie(ngx_http_request_t *r, Context &context, const FrontQuery &q
         return destination == "iframe" && is_meant(provider, query);
     }
     const oidc::SessionView *session = load_session(r, context);
-    return session && !query.sid.empty() && provider.client.is_issuer(query.iss) &&
+    return session && !query.sid.empty() && is_issuer(provider, query.iss) &&
            session->field(oidc::Field::sid) == query.sid;
 }
 

@@ -122,6 +122,7 @@ struct Failure {
     ngx_uint_t retry_after = 0;    // seconds, for 503
     std::string explanation;       // for the page, where the status alone says too little
     std::string retry_text{};      // another word than "Sign in again"
+    std::string title{};           // the page's, with an explanation
 };
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure);
 // 503 where the session store gives no answer: never a way in. `provider` may be null.

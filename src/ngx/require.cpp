@@ -57,6 +57,7 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
     failure.provider = &provider;
     failure.error = oidc::browser_error("access_denied", why, NGX_HTTP_FORBIDDEN);
     failure.action = "access";
+    failure.title = "Not for this account";
     failure.explanation = "You are signed in as " + account_of(session) + ", and this account may not open this page.";
     failure.retry_url = login_url(provider, return_target(r)) + "&prompt=select_account";
     failure.retry_text = "Sign in with another account";

@@ -1,6 +1,8 @@
 // oidc_secrets: each entry of a Streamlit secrets.toml becomes a provider, to which a block of the same name may add.
 #include "../oidc/secrets.hpp"
 
+#include <algorithm>
+
 #include "config_values.hpp"
 #include "provider_conf.hpp"
 
@@ -36,7 +38,46 @@ ngx_http_complex_value_t *constant_value(ngx_conf_t *cf, const oidc::Parameters 
     return value;
 }
 
+// A file beside the value is the same thing said in another way.
+bool replaces(std::string_view own, std::string_view common) {
+    auto plain = [](std::string_view name) {
+        return oidc::ends_with(name, "_file") ? name.substr(0, name.size() - 5)
+               : name == "jwks_uri"           ? std::string_view("jwks")
+                                              : name;
+    };
+    return plain(own) == plain(common);
+}
+
+bool says(const std::vector<Said> &own, const Said &common) {
+    return std::any_of(own.begin(), own.end(),
+                       [&](const Said &one) { return replaces(view(one.command->name), view(common.command->name)); });
+}
+
 }  // namespace
+
+char *say_common(ngx_conf_t *cf, Provider &provider) {
+    if (provider.common == nullptr) {
+        return static_cast<char *>(NGX_CONF_OK);
+    }
+    const std::vector<Said> own = provider.said;
+    for (const Said &one : provider.common->said) {
+        if (says(own, one)) {
+            continue;
+        }
+        std::vector<ngx_str_t> words = one.arguments;
+        ngx_array_t args{words.data(), words.size(), sizeof(ngx_str_t), words.size(), cf->pool};
+        ngx_conf_file_t file = *cf->conf_file;
+        file.file.name = one.where.file;
+        file.line = one.where.line;
+        ngx_conf_t again = *cf;
+        again.args = &args;
+        again.conf_file = &file;
+        if (one.command->set(&again, one.command, &provider) != NGX_CONF_OK) {
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+    }
+    return static_cast<char *>(NGX_CONF_OK);
+}
 
 void fill_from_secrets(ngx_conf_t *cf, Provider &provider) {
     if (!provider.entry) {
@@ -53,6 +94,10 @@ void fill_from_secrets(ngx_conf_t *cf, Provider &provider) {
         text_or(cf, provider.client_secret, entry.client_secret);
     }
     text_or(cf, provider.redirect_uri, entry.redirect_uri);
+    // The only address that users of Streamlit have registered: without parameters it means "back to the app".
+    text_or(cf, provider.post_logout_uri, text(provider.redirect_uri));
+    text_or(cf, provider.authorization_endpoint, entry.authorize_url);
+    text_or(cf, provider.token_endpoint, entry.access_token_url);
     text_or(cf, provider.login_uri, entry.base_path() + "/auth/login");
     text_or(cf, provider.logout_uri, entry.base_path() + "/auth/logout");
     text_or(cf, provider.scope, entry.scope);
@@ -72,34 +117,58 @@ void fill_from_secrets(ngx_conf_t *cf, Provider &provider) {
     }
 }
 
-char *set_secrets(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-    auto *main = static_cast<MainConf *>(conf);
-    ngx_str_t file = arguments(cf)[1];
+namespace {
+
+char *add_entries(ngx_conf_t *cf, MainConf &main, const ngx_str_t &file, const Provider *common) {
+    ngx_str_t path = file;
     auto content = read_secret_file(cf, here(cf), file, "oidc_secrets");
-    if (!content || ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK) {
+    if (!content || ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     oidc::Secrets secrets = oidc::read_secrets(*content);
     if (secrets.problem) {
-        return conf_log(cf, NGX_LOG_EMERG, {file, secrets.problem->line}, "\"oidc_secrets\": " + secrets.problem->text);
+        return conf_log(cf, NGX_LOG_EMERG, {path, secrets.problem->line}, "\"oidc_secrets\": " + secrets.problem->text);
     }
     for (const oidc::SecretsNote &note : secrets.warnings) {
-        conf_log(cf, NGX_LOG_WARN, {file, note.line}, "\"oidc_secrets\": " + note.text);
+        conf_log(cf, NGX_LOG_WARN, {path, note.line}, "\"oidc_secrets\": " + note.text);
     }
     for (oidc::SecretsEntry &entry : secrets.entries) {
-        Provider *provider = main->find(entry.name);
+        Provider *provider = main.find(entry.name);
         if (provider != nullptr && provider->entry) {
             return conf_error(cf, "the provider \"" + entry.name + "\" is in two files of \"oidc_secrets\"");
         }
         if (provider == nullptr) {
             provider = pool_new<Provider>(cf->pool);
             provider->name = copy(cf->pool, entry.name);
-            provider->where = {file, entry.line};
-            main->providers.push_back(provider);
+            provider->where = {path, entry.line};
+            main.providers.push_back(provider);
         }
         provider->entry.emplace(std::move(entry));
+        provider->common = common;
     }
     return static_cast<char *>(NGX_CONF_OK);
+}
+
+}  // namespace
+
+char *set_secrets(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) {
+    auto &main = *static_cast<MainConf *>(conf);
+    ngx_str_t file = arguments(cf)[1];
+    Provider *common = nullptr;
+    Where where = here(cf);
+    if ((cmd->type & NGX_CONF_BLOCK) != 0) {
+        common = pool_new<Provider>(cf->pool);
+        common->name = borrow("oidc_secrets");
+        common->where = where;
+        if (char *status = parse_provider(cf, common); status != NGX_CONF_OK) {
+            return status;
+        }
+    }
+    if (!main.secrets_blocks.empty()) {
+        main.secrets_blocks.pop_front();
+    }
+    expect_secrets(main);
+    return add_entries(cf, main, file, common);
 }
 
 }  // namespace auth_oidc

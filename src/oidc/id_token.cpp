@@ -14,6 +14,7 @@ using Verdict = std::optional<Error>;
 
 struct Check {
     const Client &client;
+    const Metadata &metadata;
     const Json &claims;
     const IdTokenRules &rules;
     const std::string &alg;
@@ -36,13 +37,39 @@ std::vector<std::string> audiences(const Json &claims) {
     return claims.list("aud").value_or(std::vector<std::string>());
 }
 
+// The issuer with the token's own `tid` in it, and that one of those who may come in.
+Verdict check_tenant(const Check &check, const char *rule, const std::string &iss) {
+    const std::string tid = check.claims.string("tid").value_or("");
+    std::string expected = check.metadata.issuer;
+    expected.replace(expected.find("{tenantid}"), 10, tid);
+    if (tid.empty() || iss != expected) {
+        return refuse(rule, expected_found(expected, iss));
+    }
+    if (!takes_tenant(check.client, tid)) {
+        return refuse("id_token_tenant", "expected one of issuer_tenants, found " + quoted(tid), 403);
+    }
+    return std::nullopt;
+}
+
 // C 3.1.3.7 rule 2
 Verdict check_iss(const Check &check, const char *rule) {
     const std::string iss = check.claims.string("iss").value_or("");
-    if (!check.client.is_issuer(iss)) {
+    if (is_for_tenants(check.metadata) && iss != check.metadata.issuer) {
+        return check_tenant(check, rule, iss);
+    }
+    if (!is_issuer(check.client, check.metadata, iss)) {
         return refuse(rule, expected_found(check.client.issuer, iss));
     }
     return std::nullopt;
+}
+
+// issuer_tenants counts at an issuer of one organisation too.
+Verdict check_tenants(const Check &check) {
+    const std::string tid = check.claims.string("tid").value_or("");
+    if (check.client.tenants.empty() || check.client.tenants[0] == "any" || takes_tenant(check.client, tid)) {
+        return std::nullopt;
+    }
+    return refuse("id_token_tenant", "expected one of issuer_tenants, found " + quoted(tid), 403);
 }
 
 // Rule 3
@@ -184,7 +211,7 @@ Verdict check_claims(const Check &check) {
     if (auto error = check_hash(check, "c_hash", check.rules.code)) {
         return error;
     }
-    for (const auto one : {check_azp, check_times, check_sub, check_nonce, check_auth_time, check_acr}) {
+    for (const auto one : {check_tenants, check_azp, check_times, check_sub, check_nonce, check_auth_time, check_acr}) {
         if (auto error = one(check)) {
             return error;
         }
@@ -217,7 +244,7 @@ Result<Json> read_signed_userinfo(const Client &client, const ProviderData &data
         return jws.error();
     }
     const IdTokenRules none;
-    const Check check{client, jws->claims, none, jws->alg};
+    const Check check{client, data.metadata, jws->claims, none, jws->alg};
     for (const auto one : {check_iss, check_aud}) {
         if (auto error = one(check, "userinfo_token")) {
             return std::move(*error);
@@ -245,7 +272,7 @@ Result<Json> check_id_token(const Client &client, const ProviderData &data, std:
     if (!jws) {
         return jws.error();
     }
-    if (auto error = check_claims({client, jws->claims, rules, jws->alg})) {
+    if (auto error = check_claims({client, data.metadata, jws->claims, rules, jws->alg})) {
         return std::move(*error);
     }
     return jws->claims;

@@ -129,7 +129,9 @@ Action judge_error(const Callback &callback, bool retried) {
 
 // RFC 9207 2.4: an answer of another provider (mix-up) must not reach this one's token endpoint.
 std::optional<Error> check_iss(const Callback &callback, const Client &client, const Metadata &metadata) {
-    if (callback.has_iss && !client.is_issuer(callback.iss)) {
+    // At an issuer for several organisations any of them may have answered: whose token it is, the token says.
+    const bool own = client.is_issuer(callback.iss) || fits_pattern(metadata, callback.iss);
+    if (callback.has_iss && !own) {
         return browser_error("callback_iss",
                              "expected \"" + log_safe(client.issuer) + "\", found \"" + log_safe(callback.iss) + "\"");
     }
@@ -159,6 +161,12 @@ Error out_of_step() {
 Result<LoginBegun> begin_login(const Client &client, const Metadata &metadata, const LoginStart &start) {
     if (!starts_with(start.target, "/")) {
         return browser_error("return_target", "expected a path that begins with /");
+    }
+    if (is_for_tenants(metadata) && client.tenants.empty()) {
+        return our_error("issuer_tenants",
+                         "this issuer signs in people of every organisation of the world: say which ones are meant, "
+                         "\"oidc_provider " +
+                             client.name + " { issuer_tenants ID ...; }\", or \"issuer_tenants any;\"");
     }
     // One draw for state, nonce and verifier: each call of the generator costs as much as all the rest.
     const std::string random = random_bytes(96);

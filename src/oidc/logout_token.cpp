@@ -13,6 +13,7 @@ constexpr const char *logout_event = "http://schemas.openid.net/event/backchanne
 
 struct Check {
     const Client &client;
+    const Metadata &metadata;
     const Json &header;
     const Json &claims;
     int64_t now;
@@ -44,7 +45,8 @@ Verdict check_typ(const Check &check) {
 
 Verdict check_iss(const Check &check) {
     const std::string iss = check.claims.string("iss").value_or("");
-    return check.client.is_issuer(iss) ? Verdict() : refuse("iss", expected_found(check.client.issuer, iss));
+    return is_issuer(check.client, check.metadata, iss) ? Verdict()
+                                                        : refuse("iss", expected_found(check.client.issuer, iss));
 }
 
 Verdict check_aud(const Check &check) {
@@ -137,7 +139,7 @@ Result<LogoutToken> check_logout_token(const Client &client, const ProviderData 
     if (!jws) {
         return browser_error(jws.error().rule, jws.error().text, 400);
     }
-    const Check check{client, jws->header, jws->claims, now};
+    const Check check{client, data.metadata, jws->header, jws->claims, now};
     for (const auto one : {check_typ, check_iss, check_aud, check_iat, check_exp, check_nbf, check_jti, check_events,
                            check_nonce, check_subject}) {
         if (auto error = one(check)) {

@@ -1,5 +1,7 @@
 #include "provider.hpp"
 
+#include <strings.h>
+
 #include "http.hpp"
 
 namespace oidc {
@@ -55,6 +57,32 @@ Result<std::string> read_endpoint(const Client &client, const Json &document, co
                                                        log_safe(value) + "\"");
     }
     return value;
+}
+
+constexpr std::string_view placeholder = "{tenantid}";
+
+// The segment of `issuer` where the pattern has its placeholder; nothing when anything else differs.
+std::optional<std::string_view> tenant_in(std::string_view pattern, std::string_view issuer) {
+    const size_t start = pattern.find(placeholder);
+    if (start == pattern.npos) {
+        return std::nullopt;
+    }
+    const std::string_view before = pattern.substr(0, start), behind = pattern.substr(start + placeholder.size());
+    if (issuer.size() <= before.size() + behind.size() || !starts_with(issuer, before) || !ends_with(issuer, behind)) {
+        return std::nullopt;
+    }
+    const std::string_view tenant = issuer.substr(start, issuer.size() - before.size() - behind.size());
+    return tenant.find('/') == tenant.npos ? std::optional(tenant) : std::nullopt;
+}
+
+// The metadata at .../common/... are for a whole pattern of issuers. Who wrote issuer_tenants, or gave the URL only,
+// means that; anybody else gets the issuer that was written.
+bool stands_for(std::string_view pattern, const Client &client) {
+    return (client.issuer_slash || !client.tenants.empty()) && tenant_in(pattern, client.issuer).has_value();
+}
+
+bool same_tenant(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 
 // What is not known cannot be verified, so it need not be remembered.
@@ -130,6 +158,34 @@ std::string static_document(const Client &client) {
     return document.dump();
 }
 
+bool is_for_tenants(const Metadata &metadata) {
+    return metadata.issuer.find(placeholder) != std::string::npos;
+}
+
+bool fits_pattern(const Metadata &metadata, std::string_view iss) {
+    return tenant_in(metadata.issuer, iss).has_value();
+}
+
+bool takes_tenant(const Client &client, std::string_view tid) {
+    if (tid.empty() || tid.find('/') != tid.npos || tid == placeholder) {
+        return false;
+    }
+    for (const std::string &tenant : client.tenants) {
+        if (tenant == "any" || same_tenant(tenant, tid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool is_issuer(const Client &client, const Metadata &metadata, std::string_view iss) {
+    if (!is_for_tenants(metadata)) {
+        return client.is_issuer(iss);
+    }
+    const auto tenant = tenant_in(metadata.issuer, iss);
+    return tenant && takes_tenant(client, *tenant);
+}
+
 Result<Metadata> read_metadata(const Client &client, std::string_view text) {
     auto document = parse_object(text, "metadata");
     if (!document) {
@@ -138,7 +194,7 @@ Result<Metadata> read_metadata(const Client &client, std::string_view text) {
     Metadata metadata;
     metadata.issuer = document->string("issuer").value_or("");
     // D 4.3: identical, or one provider could speak for another.
-    if (!client.is_issuer(metadata.issuer)) {
+    if (!client.is_issuer(metadata.issuer) && !stands_for(metadata.issuer, client)) {
         return provider_error("metadata_issuer", "expected \"" + log_safe(client.issuer) + "\", found \"" +
                                                      log_safe(metadata.issuer) + "\"");
     }

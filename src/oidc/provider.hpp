@@ -52,6 +52,7 @@ struct Client {
     ClientAuth auth = ClientAuth::automatic;
     std::vector<std::string> id_token_algs;  // empty: what the metadata lists
     std::vector<std::string> acr_values;
+    std::vector<std::string> tenants;             // issuer_tenants: of an issuer with {tenantid}; "any" alone: all
     int64_t clock_skew = 60;                      // seconds
     int64_t max_age = -1;                         // seconds; -1: not asked for
     int64_t session_timeout = int64_t{8} * 3600;  // seconds
@@ -90,6 +91,13 @@ struct ProviderData {
 // D 3 and 4.3: the issuer equals the configured one byte for byte; endpoints are https (or the issuer's own scheme on a
 // loopback host, or http with insecure_http); the required members are there.
 Result<Metadata> read_metadata(const Client &client, std::string_view document);
+
+// Entra ID's metadata for several organisations has {tenantid} where a token's own issuer has the organisation's `tid`.
+bool is_for_tenants(const Metadata &metadata);
+bool fits_pattern(const Metadata &metadata, std::string_view iss);
+bool takes_tenant(const Client &client, std::string_view tid);
+// Whether `iss` speaks for the provider: its issuer, or that of an organisation that may come in.
+bool is_issuer(const Client &client, const Metadata &metadata, std::string_view iss);
 
 // A metadata document of what is configured, for those who need no discovery.
 std::string static_document(const Client &client);

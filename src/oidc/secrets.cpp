@@ -20,6 +20,14 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> li
     return false;
 }
 
+bool is_shared_key(std::string_view key) {
+    return is_one_of(key, {"redirect_uri", "cookie_secret", "expose_tokens"});
+}
+bool is_own_key(std::string_view key) {
+    return is_one_of(key, {"client_id", "client_secret", "server_metadata_url", "client_kwargs", "authorize_params",
+                           "authorize_url", "access_token_url"});
+}
+
 bool is_name(std::string_view name) {
     for (char c : name) {
         bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
@@ -44,11 +52,12 @@ public:
             return refuse(1, "there is no table [auth]: st.login() needs it");
         }
         auth_ = node->as_table();
+        read_expose();
         bool own = false;
         for (auto &&[key, value] : *auth_) {
             own = own || is_one_of(key.str(), {"client_id", "client_secret", "server_metadata_url"});
             const toml::table *table = value.as_table();
-            if (table != nullptr && !is_one_of(key.str(), {"client_kwargs", "authorize_params"})) {
+            if (table != nullptr && !is_own_key(key.str()) && !is_shared_key(key.str())) {
                 entry(std::string(key.str()), *table);
             }
         }
@@ -61,6 +70,7 @@ public:
 private:
     Secrets &secrets_;
     const toml::table *auth_ = nullptr;
+    bool expose_id_ = false, expose_access_ = false;
 
     void refuse(unsigned line, std::string text) {
         if (!secrets_.problem) {
@@ -82,17 +92,49 @@ private:
         return &table == auth ? "[auth]" : "[auth." + log_safe(name) + "]";
     }
 
+    void expose(const toml::node &node) {
+        std::string word = node.value_exact<std::string>().value_or("");
+        if (word == "id") {
+            expose_id_ = true;
+        } else if (word == "access") {
+            expose_access_ = true;
+        } else {
+            refuse(line_of(node), "\"expose_tokens\" of [auth] must be \"id\", \"access\" or a list of them");
+        }
+    }
+
+    // One word of [auth] for all entries, as Streamlit reads it.
+    void read_expose() {
+        const toml::node *node = auth_->get("expose_tokens");
+        if (node == nullptr) {
+            return;
+        }
+        if (const toml::array *list = node->as_array()) {
+            for (const toml::node &item : *list) {
+                expose(item);
+            }
+        } else {
+            expose(*node);
+        }
+    }
+
     // A key of the entry, or of [auth] where it is shared. Empty: refused.
     std::string required(const SecretsEntry &entry, const toml::table &table, const char *key, bool shared) {
         const toml::node *node = table.get(key);
+        std::string place = where(entry.name, table, auth_);
         if (node == nullptr && shared) {
             node = auth_->get(key);
+            place = "[auth]";
         }
-        std::string place = where(entry.name, table, auth_);
         if (node == nullptr) {
-            refuse(entry.line, std::string("\"") + key + "\" is missing in " + (shared ? "[auth]" : place));
+            refuse(entry.line, std::string("\"") + key + "\" is missing in " + place);
             return "";
         }
+        return text_of(*node, key, place);
+    }
+
+    std::string text_of(const toml::node &given, const char *key, const std::string &place) {
+        const toml::node *node = &given;
         std::string value = node->value<std::string>().value_or("");
         if (!node->is_string() || value.empty()) {
             refuse(line_of(*node), std::string("\"") + key + "\" of " + place + " must be a string that is not empty");
@@ -121,6 +163,14 @@ private:
         entry.client_id = required(entry, table, "client_id", false);
         entry.client_secret = required(entry, table, "client_secret", false);
         entry.metadata_url = required(entry, table, "server_metadata_url", false);
+        entry.shared_secret = entry.cookie_secret;
+        if (const toml::node *node = auth_->get("cookie_secret")) {
+            entry.shared_secret = text_of(*node, "cookie_secret", "[auth]");
+        }
+        entry.expose_id = expose_id_;
+        entry.expose_access = expose_access_;
+        entry.authorize_url = optional_url(table, "authorize_url", where(name, table, auth_));
+        entry.access_token_url = optional_url(table, "access_token_url", where(name, table, auth_));
         check_urls(entry, where(name, table, auth_));
         for (const char *key : {"client_kwargs", "authorize_params"}) {
             if (const toml::node *node = table.get(key)) {
@@ -129,6 +179,18 @@ private:
         }
         note_keys(table, entry);
         secrets_.entries.push_back(std::move(entry));
+    }
+
+    std::string optional_url(const toml::table &table, const char *key, const std::string &place) {
+        const toml::node *node = table.get(key);
+        if (node == nullptr) {
+            return "";
+        }
+        std::string text = text_of(*node, key, place);
+        if (!text.empty() && !http::parse_url(text)) {
+            refuse(line_of(*node), std::string("\"") + key + "\" of " + place + " must be a URL: https://host/path");
+        }
+        return text;
     }
 
     void check_urls(SecretsEntry &entry, const std::string &place) {
@@ -206,8 +268,7 @@ private:
 
     void note_keys(const toml::table &table, const SecretsEntry &entry) {
         for (auto &&[key, value] : table) {
-            bool used = is_one_of(key.str(), {"redirect_uri", "cookie_secret", "client_id", "client_secret",
-                                              "server_metadata_url", "client_kwargs", "authorize_params"});
+            bool used = is_own_key(key.str()) || key.str() == "redirect_uri" || key.str() == "cookie_secret";
             if (!used && &table != auth_) {
                 warn(line_of(value),
                      "\"" + log_safe(key.str()) + "\" of " + where(entry.name, table, auth_) + " is not used");
@@ -221,10 +282,7 @@ private:
             own = own || (entry.name == "default" && auth_->get("default") == nullptr);
         }
         for (auto &&[key, value] : *auth_) {
-            bool shared = is_one_of(key.str(), {"redirect_uri", "cookie_secret", "expose_tokens"});
-            bool single = is_one_of(
-                key.str(), {"client_id", "client_secret", "server_metadata_url", "client_kwargs", "authorize_params"});
-            if (!shared && !value.is_table() && !(single && own)) {
+            if (!is_shared_key(key.str()) && !value.is_table() && !(is_own_key(key.str()) && own)) {
                 warn(line_of(value), "\"" + log_safe(key.str()) + "\" of [auth] is not used");
             }
         }

@@ -13,7 +13,10 @@ namespace oidc {
 struct SecretsEntry {
     std::string name;  // "default" for the one without a name
     std::string client_id, client_secret, redirect_uri, cookie_secret;
+    std::string shared_secret;         // cookie_secret of [auth]: what Streamlit itself signs with
     std::string metadata_url, issuer;  // the second is the first without its well-known end
+    std::string authorize_url, access_token_url;
+    bool expose_id = false, expose_access = false;
     std::string scope = "openid email profile";
     std::string client_auth_method, response_mode;  // empty: not said
     bool pkce = false;                              // code_challenge_method asks for it
