@@ -21,8 +21,11 @@
 
 namespace auth_oidc {
 
+class Introspector;
 class OpenRequests;
 class Refresher;
+class WorkerTokens;
+struct BearerConf;
 struct SetHeader;
 
 template <class T>
@@ -138,9 +141,10 @@ enum class EndpointKind {
     session,
     frontchannel,
     backchannel,
+    provider_calls,
+    resource,
     post,
-    post_script,
-    provider_calls
+    post_script
 };
 
 // A path of ours in a server, and the providers that use it.
@@ -157,8 +161,11 @@ struct MainConf {
     std::shared_ptr<Refresher> refresher;
     std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
-    ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
-    std::deque<bool> secrets_blocks;                      // whether the next oidc_secrets have a block
+    bool any_bearer = false;                              // some location takes access tokens; then there are:
+    std::shared_ptr<WorkerTokens> tokens;
+    std::shared_ptr<Introspector> introspector;
+    ngx_array_t *zones = nullptr;     // of ngx_str_t: what keyval_zone declared
+    std::deque<bool> secrets_blocks;  // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;
 };
@@ -169,10 +176,19 @@ struct ServerName {
     ngx_http_regex_t *regex;  // null: text, maybe with a wildcard
 };
 
+// What the metadata of one protected resource says (RFC 9728 2).
+struct Resource {
+    std::string url, path;  // its own, and that of its metadata in this server
+    std::vector<std::string> scopes;
+    std::vector<Provider *> providers;
+    Where where;
+};
+
 struct ServerConf {
     std::vector<ServerName> names;      // none: any host
     std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
+    std::vector<Resource> resources;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
     bool preserves_post = false;       // some location has auth_oidc_preserve_post
@@ -194,6 +210,7 @@ struct LocationConf {
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;
     std::vector<SetHeader> *headers = nullptr;
+    const BearerConf *bearer = nullptr;     // auth_oidc_bearer; null: off
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.

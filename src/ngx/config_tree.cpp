@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "../oidc/http.hpp"
+#include "bearer.hpp"
 #include "config.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
@@ -107,13 +108,20 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     if (here.base_url == nullptr) {
         here.base_url = above.base_url;
     }
+    if (here.bearer == nullptr) {
+        here.bearer = above.bearer;
+    }
     if (here.auth_oidc == nullptr) {
         return static_cast<char *>(NGX_CONF_OK);
     }
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
     auto *server = static_cast<ServerConf *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_auth_oidc_module));
     server->preserves_post = server->preserves_post || here.preserve_post == 1;
-    return resolve_providers(cf, here, *server, *main);
+    if (resolve_providers(cf, here, *server, *main) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    merge_bearer(cf, here);
+    return static_cast<char *>(NGX_CONF_OK);
 }
 
 void add_endpoint(ServerConf &server, const std::string &path, EndpointKind kind, Provider *provider) {
@@ -177,6 +185,9 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         std::string front(view(provider->frontchannel_logout_uri));
         add_endpoint(server, front, EndpointKind::frontchannel, provider);
         add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);
+    }
+    if (add_resources(cf, server) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
     }
     return check_endpoints(cf, server);
 }
@@ -259,6 +270,7 @@ ngx_int_t complete(ngx_conf_t *cf) {
     }
     main->state = std::make_unique<SharedState>(cf);
     main->refresher = std::make_shared<Refresher>(cf, *main->state);
+    complete_bearer(cf, *main);
     main->open = std::make_shared<OpenRequests>(*main->state);
     for (Provider *provider : main->providers) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {

@@ -29,6 +29,7 @@ constexpr Row rows[] = {
     {EndpointKind::frontchannel, serve_frontchannel, true},
     {EndpointKind::backchannel, serve_backchannel, true},
     {EndpointKind::provider_calls, serve_provider_calls, false},
+    {EndpointKind::resource, serve_resource, false},
 };
 
 const Row &row_of(EndpointKind kind) {
@@ -40,11 +41,8 @@ const Row &row_of(EndpointKind kind) {
     return rows[0];
 }
 
-// By path and server, before any location is looked for. An internal redirect never is a call of an endpoint.
+// By path and server, before any location is looked for.
 const Endpoint *find_endpoint(ngx_http_request_t *r) {
-    if (r != r->main || r->internal) {
-        return nullptr;
-    }
     for (const Endpoint &endpoint : server_conf(r)->endpoints) {
         if (endpoint.path == view(r->uri)) {
             return &endpoint;
@@ -53,7 +51,8 @@ const Endpoint *find_endpoint(ngx_http_request_t *r) {
     return nullptr;
 }
 
-// The query goes from everything that logs and variables read: the request line, $request_uri, $args.
+}  // namespace
+
 void hide_query(ngx_http_request_t *r, Context &context) {
     context.query = r->args;
     std::string line = std::string(view(r->method_name)) + " " + std::string(view(r->uri));
@@ -65,6 +64,8 @@ void hide_query(ngx_http_request_t *r, Context &context) {
     ngx_str_null(&r->args);
     r->valid_unparsed_uri = 0;
 }
+
+namespace {
 
 // third-party-initiated login and st.login("name"): the provider by name or by issuer.
 Provider *chosen_provider(const Endpoint &endpoint, const oidc::Parameters &query) {
@@ -182,13 +183,14 @@ ngx_int_t on_post_read(ngx_http_request_t *r) {
     return NGX_DECLINED;
 }
 
-// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here.
+// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here. An internal
+// redirect and a subrequest never are calls of an endpoint.
 ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
-    Context *context = get_context(r);
-    const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
     if (r != r->main || r->internal) {
         return NGX_DECLINED;
     }
+    Context *context = get_context(r);
+    const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
     if (endpoint == nullptr) {
         return check_signed_out(r);
     }

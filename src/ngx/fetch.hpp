@@ -14,7 +14,7 @@ namespace auth_oidc {
 struct FetchOptions {
     std::string ca_file;  // empty: the system's bundle
     std::string crl_file;
-    std::string certificate, certificate_key;
+    std::string certificate, certificate_key;  // PEM texts: a worker may not be allowed to read the key's file
     std::string proxy;                    // empty: none; the environment is not read
     std::string ssl_name;                 // empty: the URL's host
     std::string location;                 // proxy_location: calls go through it, and the above is for it to say

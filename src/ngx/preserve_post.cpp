@@ -137,7 +137,8 @@ ngx_int_t send_again(ngx_http_request_t *r, Context &context, std::string_view s
     }
     oidc::Digest user = index_key(context.session.provider->binding, session->field(oidc::Field::sub));
     if (!form->user.empty() && form->user != oidc::bytes(user)) {
-        return refuse_form(r, "post_user", "Somebody else filled it in than is signed in now.", form->target);
+        return refuse_form(r, "post_user", "Another user than the one who is signed in now has filled it in.",
+                           form->target);
     }
     time_t until = ngx_time() + context.session.provider->login_timeout + 1;
     if (!main_conf(r)->state->remember(oidc::sha256(purpose(id)), until)) {

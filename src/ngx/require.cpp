@@ -1,5 +1,6 @@
 #include "require.hpp"
 
+#include "bearer.hpp"
 #include "lookup.hpp"
 #include "signin.hpp"
 
@@ -46,7 +47,7 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
         log_refusal(r, context, why);
         return failed.status;
     }
-    if (is_program(r)) {
+    if (is_program(r) || !context.session.token.empty()) {
         log_refusal(r, context, why);
         return send_answer(r, {NGX_HTTP_FORBIDDEN,
                                "application/json",
@@ -67,13 +68,14 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
 // RFC 9470 for programs; a browser is sent to sign in once more.
 ngx_int_t step_up(ngx_http_request_t *r, Context &context, LoginWish wish) {
     Provider &provider = *context.session.provider;
-    if (is_navigation(r)) {
+    const bool by_token = !context.session.token.empty();
+    if (is_navigation(r) && !by_token) {
         wish.target = return_target(r);
         return start_login(r, context, provider, wish);
     }
     std::string challenge =
-        "Bearer realm=\"" + std::string(view(provider.name)) +
-        "\", error=\"insufficient_user_authentication\", error_description=\"another sign-in is needed\"";
+        challenge_of(r, provider) +
+        ", error=\"insufficient_user_authentication\", error_description=\"another sign-in is needed\"";
     std::string acr;
     for (const std::string &value : wish.acr_values) {
         acr += (acr.empty() ? "" : " ") + value;
@@ -87,9 +89,8 @@ ngx_int_t step_up(ngx_http_request_t *r, Context &context, LoginWish wish) {
     add_header(r, "WWW-Authenticate", challenge);
     context.status = "refused";
     std::string body =
-        "{\"error\":\"insufficient_user_authentication\",\"error_description\":\"another sign-in is needed\","
-        "\"login_url\":\"" +
-        oidc::json_escape(login_url(provider, {})) + "\"}";
+        "{\"error\":\"insufficient_user_authentication\",\"error_description\":\"another sign-in is needed\"";
+    body += by_token ? "}" : ",\"login_url\":\"" + oidc::json_escape(login_url(provider, {})) + "\"}";
     return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
 }
 
