@@ -36,6 +36,8 @@ struct SessionHead {
     } fields[field_count];
 };
 constexpr uint32_t session_format = 1;
+// Under this name among the claims, where no claim of a provider's is looked for: session_state of the login.
+constexpr const char *session_state_key = "\x03session_state";
 
 struct Session {
     SessionHead head;  // fields, claim_count and size are filled by write_session
@@ -77,6 +79,7 @@ struct Ticket {
     std::string nonce, verifier;  // 43 characters
     std::string redirect_uri;     // as sent: the token request repeats it
     std::string target;           // request target to return to, begins with '/'
+    std::string origin;           // of the target, where that is another host than the redirect_uri's
     int64_t created = 0;
     int64_t max_age = -1;                 // as sent
     std::vector<std::string> acr_values;  // as sent by a step-up
