@@ -6,6 +6,7 @@
 
 #include "../oidc/http.hpp"
 #include "provider_conf.hpp"
+#include "store_cookie.hpp"
 #include "store_redis.hpp"
 #include "store_zone.hpp"
 
@@ -145,8 +146,6 @@ void fill_fetch(Provider &provider) {
     FetchOptions &fetch = provider.fetch;
     fetch.ca_file = text(provider.ssl_trusted_certificate);
     fetch.crl_file = text(provider.ssl_crl);
-    fetch.certificate = text(provider.ssl_certificate);
-    fetch.certificate_key = text(provider.ssl_certificate_key);
     fetch.proxy = text(provider.http_proxy);
     fetch.location = text(provider.proxy_location);
     fetch.ssl_name = text(provider.ssl_name);
@@ -169,6 +168,9 @@ bool is_declared(ngx_conf_t *cf, const ngx_str_t &zone) {
 Store *make_store(ngx_conf_t *cf, Provider &provider) {
     if (is_redis_url(view(provider.session_store))) {
         return redis_store(cf, provider);
+    }
+    if (view(provider.session_store) == "cookie") {
+        return cookie_store(cf, provider);
     }
     if (provider.session_store.len != 0) {
         if (!is_declared(cf, provider.session_store)) {
@@ -212,6 +214,9 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
         provider.client.client_secret = text(provider.client_secret);
     }
     char *status = load_keys(cf, provider);
+    if (status == NGX_CONF_OK) {
+        status = load_client_certificate(cf, provider);
+    }
     return status == NGX_CONF_OK ? load_client_key(cf, provider) : status;
 }
 
