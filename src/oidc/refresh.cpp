@@ -103,7 +103,14 @@ void replace_userinfo(Session &session, const Json &userinfo, const Keep &keep) 
 void replace_claims(Session &session, const Json &claims, const Json &userinfo, const Keep &keep) {
     const Json merged = userinfo ? merge_claims(claims, userinfo) : claims;
     session[Field::claims_json] = keep.claims_json ? merged.dump() : "";
-    session.claims = claim_table(merged, keep);
+    auto fresh = claim_table(merged, keep);
+    // It is of the login, and no refresh has another.
+    for (auto &claim : session.claims) {
+        if (claim.first == session_state_key) {
+            fresh.push_back(std::move(claim));
+        }
+    }
+    session.claims = std::move(fresh);
 }
 
 Error out_of_step() {
