@@ -36,7 +36,7 @@ $op->with(token => { status => 500 }, sub { login('/app') });
 is status()->{logins_failed_provider}, 1, 'the provider';
 $op->with(callback => { error => 'access_denied' }, sub { login('/app') });
 is_deeply [@{ status() }{qw(logins_failed_browser logins_failed_provider logins_failed_us)}], [2, 1, 0], 'and who says no himself';
-is_deeply status()->{login_failures}, { callback_state => 1, token_unavailable => 1, login_denied => 1 }, 'each by the rule that was broken';
+is_deeply status()->{login_failures}, { ticket_missing => 1, token_unavailable => 1, login_denied => 1 }, 'each by the rule that was broken';
 is status()->{store_calls}, 0, 'a zone answers at once';
 is status()->{providers}[0]{store}, 'zone', 'the kind of store';
 
