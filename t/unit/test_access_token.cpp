@@ -171,9 +171,16 @@ void no_verdict(void **) {
     const struct {
         int status;
         const char *body;
-    } answers[] = {{500, "{\"active\":true}"}, {401, ""},   {0, ""},           {302, ""},
-                   {200, ""},                  {200, "[]"}, {200, "{}"},       {200, "{\"active\":1}"},
-                   {200, "{\"active\":\"true\"}"}, {200, "{\"active\":true,\"active\":false}"}};
+    } answers[] = {{500, "{\"active\":true}"},
+                   {401, ""},
+                   {0, ""},
+                   {302, ""},
+                   {200, ""},
+                   {200, "[]"},
+                   {200, "{}"},
+                   {200, "{\"active\":1}"},
+                   {200, "{\"active\":\"true\"}"},
+                   {200, "{\"active\":true,\"active\":false}"}};
     for (const auto &one : answers) {
         expect_rule(one.body, answer(one.status, one.body), "introspection_unavailable", 503);
     }
@@ -232,8 +239,8 @@ void as_a_session(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(claims),        cmocka_unit_test(types),      cmocka_unit_test(other_kinds),
-        cmocka_unit_test(audiences),     cmocka_unit_test(no_verdict), cmocka_unit_test(credentials),
+        cmocka_unit_test(claims),        cmocka_unit_test(types),        cmocka_unit_test(other_kinds),
+        cmocka_unit_test(audiences),     cmocka_unit_test(no_verdict),   cmocka_unit_test(credentials),
         cmocka_unit_test(introspection), cmocka_unit_test(as_a_session),
     };
     return cmocka_run_group_tests_name("access token", tests, nullptr, nullptr);
