@@ -146,6 +146,7 @@ struct MainConf {
     std::shared_ptr<Refresher> refresher;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
     ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
+    bool streamlit = false;                               // auth_oidc_streamlit somewhere
     std::deque<bool> secrets_blocks;                      // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;
@@ -163,6 +164,7 @@ struct ServerConf {
     std::vector<Endpoint> endpoints;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
+    bool streamlit = false;            // auth_oidc_streamlit somewhere in this server
     bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
 };
 
@@ -172,11 +174,14 @@ struct ValueRule {
     ngx_int_t status;
 };
 
+enum class SitePage { signin, error, signed_out };
+
 struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
-    ngx_flag_t touch = NGX_CONF_UNSET;
+    ngx_flag_t touch = NGX_CONF_UNSET, streamlit = NGX_CONF_UNSET;
+    ngx_str_t pages[3] = {};  // auth_oidc_page, by SitePage
     ngx_http_complex_value_t *max_age = nullptr;
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;

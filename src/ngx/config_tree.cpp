@@ -8,6 +8,7 @@
 #include "module.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
+#include "site_page.hpp"
 
 // Weak: an nginx without the rewrite module must load us too.
 extern "C" __attribute__((weak)) ngx_module_t ngx_http_rewrite_module;
@@ -76,6 +77,19 @@ void note_base_url(ngx_conf_t *cf, const LocationConf &location) {
     }
 }
 
+// The identity is signed with the secret of Streamlit's own file.
+char *check_streamlit(ngx_conf_t *cf, const LocationConf &location, ServerConf &server, MainConf &main) {
+    for (const Provider *provider : location.providers) {
+        if (!provider->entry) {
+            return conf_log(cf, NGX_LOG_EMERG, location.auth_oidc_where,
+                            "\"auth_oidc_streamlit\" needs providers of \"oidc_secrets\", and \"" +
+                                std::string(view(provider->name)) + "\" in \"auth_oidc\" is none");
+        }
+    }
+    server.streamlit = main.streamlit = true;
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     auto &above = *static_cast<LocationConf *>(parent);
     auto &here = *static_cast<LocationConf *>(child);
@@ -93,6 +107,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     ngx_conf_merge_value(here.touch, above.touch, 1);
+    ngx_conf_merge_value(here.streamlit, above.streamlit, 0);
+    merge_pages(above, here);
     if (here.remote_user == nullptr) {
         here.remote_user = above.remote_user;
     }
@@ -107,7 +123,10 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     }
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
     auto *server = static_cast<ServerConf *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_auth_oidc_module));
-    return resolve_providers(cf, here, *server, *main);
+    if (resolve_providers(cf, here, *server, *main) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    return here.streamlit == 1 ? check_streamlit(cf, here, *server, *main) : static_cast<char *>(NGX_CONF_OK);
 }
 
 void add_endpoint(ServerConf &server, const std::string &path, EndpointKind kind, Provider *provider) {
@@ -219,7 +238,10 @@ void keep_what_is_used(ngx_conf_t *cf, const MainConf &main, Provider &provider)
     keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1 || expose_access;
     keep.refresh_token = provider.revoke_on_logout == 1;
     keep.userinfo = uses_variable(cf, "oidc_userinfo");
-    keep.claims_json = provider.session_uri.len != 0;
+    bool streamlit = main.streamlit && provider.entry;
+    keep.claims_json = provider.session_uri.len != 0 || streamlit;
+    keep.first_claims = streamlit;
+    keep.first_tokens = streamlit && provider.session_refresh == NGX_CONF_UNSET;
     keep.rules = main.rule_claims;
     keep.nested = main.nested_claims;
 }
