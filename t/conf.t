@@ -213,6 +213,8 @@ warned "a $_ that everybody can read", block("$_ %%DIR%%/open;"), qq("open" of "
     for qw(client_secret_file cookie_secret_file);
 my $nameless = 'this server with "auth_oidc" has no "server_name" and no "auth_oidc_base_url": it builds its redirect_uri from whatever Host a client sends';
 warned 'a server without a name', $p . "\nserver { listen 127.0.0.1:1; location / { auth_oidc my_idp; } }", "$nameless in http.conf:3";
+warned "a server called $_", $p . "\nserver { listen 127.0.0.1:1; server_name $_; location / { auth_oidc my_idp; } }", "$nameless in http.conf:3" for '_', '""', '!@#';
+warned "a server called $_", $p . "server { listen 127.0.0.1:1; server_name $_; auth_oidc my_idp; }" for '_ a.example', '"~."', '*.example', '"" 7.example';
 warned 'a server without a name, with a base URL', $p . 'server { listen 127.0.0.1:1; auth_oidc_base_url https://a.example; auth_oidc my_idp; }';
 warned 'a server without a name and without us', $p . 'server { listen 127.0.0.1:1; }';
 warned 'return beside auth_oidc', $p . server('location / { auth_oidc my_idp; return 200; }'),

@@ -37,6 +37,11 @@ my ($ngx, undef, $browser) = site(
         listen 127.0.0.1:%%PORT_nameless%%;
         location / { auth_oidc my_idp; }
     }
+    server {
+        listen 127.0.0.1:%%PORT_underscore%%;
+        server_name _;
+        location / { auth_oidc my_idp; }
+    }
 END
     location => 'auth_oidc_anonymous $mode;',
     server => <<'END',
@@ -141,43 +146,6 @@ is begin('/app?a=b#c')->status, 302, 'a fragment never arrives';
     is $answer->status, 421, 'a request line with the host of somebody else';
     ($answer) = raw("GET http://localhost/x?y HTTP/1.1\r\nHost: localhost:@{[$ngx->port('site')]}\r\nAccept: text/html\r\nConnection: close\r\n\r\n");
     is $answer->status, 302, 'a request line with our host';
-}
-
-# ---- tickets ----
-
-{
-    my $who = $browser->fresh;
-    my @states = map { $who->begin("/tab$_")->query->{state} } 1 .. 6;
-    my @kept = map { $_->{name} =~ s/$ticket//r } grep { $_->{name} =~ $ticket } $who->cookies->all;
-    is_deeply [sort @kept], [sort @states[1 .. 5]], 'five tickets: the oldest goes';
-}
-{
-    my $who = $browser->fresh;
-    $who->begin('/tab?' . 'x' x 1000) for 1 .. 5;
-    my $size = 0;
-    my @kept = grep { $_->{name} =~ $ticket } $who->cookies->all;
-    $size += length("$_->{name}=$_->{value}; ") for @kept;
-    cmp_ok $size, '<=', 2500, 'all tickets together stay under 2,500 bytes';
-    cmp_ok scalar @kept, '>=', 4, 'because targets are shortened before logins are given up';
-    my $last = $who->begin('/tab_last?' . 'x' x 1000);
-    my $answer = $who->open_callback($who->approve($last)->location);
-    is $answer->location, $who->resolve('/tab_last'), 'a shortened target is its path';
-}
-{
-    my $who = $browser->fresh;
-    $who->cookies->put("NGX_OIDC_LOGIN_$_->[0]", $_->[1]) for ['junk', 'x'], ['empty', ''], ['A' x 43, 'B' x 200];
-    $who->cookies->put('other', 'kept');
-    my $answer = $who->begin('/app');
-    my %gone = map { $_->{name} => $_->{max_age} } grep { $_->{value} eq '' } $answer->set_cookies;
-    is_deeply [@gone{map { "NGX_OIDC_LOGIN_$_" } 'junk', 'empty', 'A' x 43}], [0, 0, 0], 'unreadable tickets are deleted';
-    ok !exists $gone{other}, 'and nothing else';
-    is scalar(grep { $_->{name} =~ $ticket } $who->cookies->all), 1, 'the new one stays';
-}
-{
-    my $who = $browser->fresh;
-    my @tabs = map { $who->callback_of("/tab$_") } 1 .. 5;
-    is $who->open_callback($tabs[4])->location, $who->resolve('/tab5'), 'five tabs: the last one signs in';
-    is $who->open_callback($tabs[0])->location, $who->resolve('/tab1'), 'and the first one too';
 }
 
 # ---- kinds of request ----
@@ -335,8 +303,10 @@ is host('evil.example', '/oidc_login?provider=my_idp')->header('X-Content-Type-O
     $who->login('/app');
     is $who->get('/app', headers => { Host => 'evil.example' })->status, 404, 'requests with a session need no known host';
 }
-is $browser->fresh->get("http://localhost:@{[$ngx->port('nameless')]}/app", headers => { Host => 'any.example' })->query->{redirect_uri},
-    'http://any.example/oidc_callback', 'a server without a name takes any host';
+for my $case (['nameless', 'without a name'], ['underscore', 'that is called _']) {
+    is $browser->fresh->get("http://localhost:@{[$ngx->port($case->[0])]}/app", headers => { Host => 'any.example' })->query->{redirect_uri},
+        'http://any.example/oidc_callback', "a server $case->[1] takes any host";
+}
 is host('other.example', '/base')->query->{redirect_uri}, 'https://app.example.com/oidc_callback', 'auth_oidc_base_url';
 like host('other.example', '/base')->cookie($ticket)->{name}, qr/^__Host-/, 'auth_oidc_base_url with https: __Host- tickets';
 is host('other.example', '/base')->cookie($ticket)->{secure}, 1, 'which are Secure';

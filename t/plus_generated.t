@@ -11,18 +11,7 @@ use OIDC::Test;
 my $op = OIDC::Provider->new(base_path => '/realms/demo');
 my ($issuer, $ca, $secret) = ($op->issuer, $op->ca, quoted($op->client_secret));
 my $name = 'default_oidc-policy_cafe';
-{
-    open my $list, '>', $op->dir . '/crl.pem' or die "crl.pem: $!";
-    print $list OIDC::Provider::Keys::openssl('ca', '-gencrl', '-keyfile', $op->dir . '/ca.key', '-cert', $ca, '-crldays', 2, '-config', crl_config($op->dir));
-}
-
-sub crl_config {
-    my ($dir) = @_;
-    open my $file, '>', "$dir/ca.conf" or die "ca.conf: $!";
-    print $file "[ca]\ndefault_ca=d\n[d]\ndatabase=$dir/index\ndefault_md=sha256\ndefault_crl_days=2\n";
-    open my $index, '>', "$dir/index" or die "index: $!";
-    return "$dir/ca.conf";
-}
+my $list = OIDC::Provider::Keys->new($op->dir)->revocation_list;
 
 my (undef, undef, $browser) = site(op => $op, conf => $op->tls_front . app_conf() . <<"END");
 keyval_zone zone=oidc_sessions_$name:10m timeout=4h sync;
@@ -42,7 +31,7 @@ oidc_provider $name {
     scope openid profile email;
     session_store oidc_sessions_$name;
     session_timeout 4h;
-    ssl_crl @{[$op->dir]}/crl.pem;
+    ssl_crl $list;
     ssl_trusted_certificate $ca;
     userinfo on;
     proxy_location /_oidc_idp_$name;

@@ -31,13 +31,17 @@ like $after->{providers}[0]{keys_age}, qr/^\d+$/, 'age of the keys';
 cmp_ok $after->{providers}[0]{store_bytes_used}, '<', $after->{providers}[0]{store_bytes}, 'room in the zone';
 
 get('/oidc_callback?state=none&code=x');
-is status()->{logins_failed_browser}, 1, 'a failed login, by whose fault';
+is status()->{logins_failed_browser}, 1, 'a failed login, by whose fault: the browser';
+$op->with(token => { status => 500 }, sub { login('/app') });
+is status()->{logins_failed_provider}, 1, 'the provider';
+$op->with(callback => { error => 'access_denied' }, sub { login('/app') });
+is_deeply [@{ status() }{qw(logins_failed_browser logins_failed_provider logins_failed_us)}], [2, 1, 0], 'and who says no himself';
 
 my $answer = get('/status?format=prometheus', kind => 'none');
 like $answer->header('Content-Type'), qr{^text/plain; version=0\.0\.4}, "Prometheus' own type";
 my $text = $answer->body;
-like $text, qr/^auth_oidc_logins_started_total 3$/m, 'a counter';
-like $text, qr/^auth_oidc_logins_failed_total\{fault="browser"\} 1$/m, 'a counter with a label';
+like $text, qr/^auth_oidc_logins_started_total 5$/m, 'a counter';
+like $text, qr/^auth_oidc_logins_failed_total\{fault="browser"\} 2$/m, 'a counter with a label';
 like $text, qr/^auth_oidc_sessions\{provider="my_idp"\} 3$/m, 'a gauge of a provider';
 like $text, qr/^auth_oidc_provider_up\{provider="my_idp"\} 1$/m, 'health';
 my (%typed, @wrong);

@@ -1,7 +1,9 @@
 // The access phase: who may come in, and what somebody gets who is not signed in.
 #include "../oidc/text.hpp"
+#include "bearer.hpp"
 #include "lookup.hpp"
 #include "module.hpp"
+#include "open_requests.hpp"
 #include "refresher.hpp"
 #include "request.hpp"
 #include "require.hpp"
@@ -57,12 +59,15 @@ bool site_answers(ngx_http_request_t *r) {
 // RFC 6750 section 3: a challenge without an error, for there was no token.
 ngx_int_t answer_program(ngx_http_request_t *r, const Provider &provider) {
     std::string url = login_url(provider, {});
-    add_header(r, "WWW-Authenticate", "Bearer realm=\"" + std::string(view(provider.name)) + "\"");
+    add_header(r, "WWW-Authenticate", challenge_of(r, provider));
     if (site_answers(r)) {
         return NGX_HTTP_UNAUTHORIZED;
     }
     std::string body = "{\"error\":\"login_required\",\"error_description\":\"sign in at login_url\",\"login_url\":\"" +
                        oidc::json_escape(url) + "\"}";
+    if (takes_only_tokens(*location_conf(r))) {
+        body = "{\"error\":\"login_required\",\"error_description\":\"send an access token\"}";
+    }
     return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
 }
 
@@ -107,11 +112,17 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
     LocationConf *location = location_conf(r);
     std::string mode = location->anonymous ? evaluate(r, location->anonymous) : "auto";
     context.login_provider = providers[0];
+    if (location->bearer != nullptr && oidc::has_query_token(view(r->args))) {
+        return refuse_query_token(r, *providers[0]);
+    }
     if (mode == "allow" && location->policy != nullptr) {
         mode = "auto";  // what not every account may see, a stranger may not
     }
     if (mode == "allow") {
         return NGX_DECLINED;  // never NGX_OK: `satisfy any; deny all` would open
+    }
+    if (takes_only_tokens(*location)) {
+        return answer_program(r, *providers[0]);
     }
     if (mode == "login") {
         return login_or_choice(r, context, providers);
@@ -178,12 +189,28 @@ void note_use(ngx_http_request_t *r, Context &context) {
 
 ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {
     Context &context = ensure_context(r);
+    if (location_conf(r)->bearer != nullptr) {
+        ngx_int_t token = find_token(r, context, providers);
+        if (token != NGX_DECLINED) {
+            return token == NGX_OK ? check_rules(r, context) : token;
+        }
+    }
+    if (takes_only_tokens(*location_conf(r))) {
+        context.session = {};
+        context.status = "anonymous";
+        return answer_anonymous(r, context, providers);
+    }
+    note_ends(r, context);
     ngx_int_t found = find_session(r, context, providers);
     if (found == NGX_OK) {
         note_use(r, context);
         context.status = "session";
         ngx_int_t fresh = keep_fresh(r, context);
-        return fresh == NGX_OK ? check_rules(r, context) : fresh;
+        ngx_int_t allowed = fresh == NGX_OK ? check_rules(r, context) : fresh;
+        if (allowed == NGX_OK) {
+            watch_session(r, context);
+        }
+        return allowed;
     }
     if (found == NGX_AGAIN) {
         return NGX_AGAIN;

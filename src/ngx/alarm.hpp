@@ -20,6 +20,11 @@ public:
         stop_timer();
         ngx_add_timer(ready(), delay);
     }
+    // A worker that quits does not wait for this one.
+    void lazily_after(ngx_msec_t delay) {
+        event_.event.cancelable = 1;
+        after(delay);
+    }
     // In this round of the event loop, once the stack has unwound.
     void soon() { ngx_post_event(ready(), &ngx_posted_events); }
     // At the start of the next round: nothing that rings itself again starves the others. Does not hold a worker that

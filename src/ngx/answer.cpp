@@ -60,7 +60,8 @@ StatusWords explain(ngx_uint_t status) {
                     "Tell the people who run this site, with the problem number below."};
         default:
             return {"This sign-in cannot go on",
-                    "The sign-in is too old, was used before, or did not begin in this browser.", "Sign in again."};
+                    "The sign-in is too old, was used before, or did not begin in this browser.",
+                    "Try once more; if that does not help, tell the people who run this site."};
     }
 }
 
@@ -201,7 +202,7 @@ ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     StatusWords words = explain(status);
     ErrorPage page;
     page.status = static_cast<unsigned>(status);
-    page.title = words.title;
+    page.title = failure.title.empty() ? words.title : std::string_view(failure.title);
     page.what = failure.explanation.empty() ? words.what : std::string_view(failure.explanation);
     page.next = words.next;
     page.problem = problem;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../oidc/http.hpp"
+#include "bearer.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
 #include "provider_conf.hpp"
@@ -76,6 +77,8 @@ ngx_command_t commands[] = {
      offsetof(LocationConf, headers), nullptr},
     {ngx_string("auth_oidc_max_age"), anywhere | NGX_CONF_TAKE1, set_max_age, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, max_age), nullptr},
+    {ngx_string("auth_oidc_bearer"), anywhere | NGX_CONF_1MORE, set_bearer, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, bearer), nullptr},
     {ngx_string("auth_oidc_remote_user"), anywhere | NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
     {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
@@ -84,6 +87,8 @@ ngx_command_t commands[] = {
      offsetof(LocationConf, streamlit), nullptr},
     {ngx_string("auth_oidc_page"), anywhere | NGX_CONF_TAKE2, set_page, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, pages), nullptr},
+    {ngx_string("auth_oidc_close_connections"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, close_connections), nullptr},
     {ngx_string("auth_oidc_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_status, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,

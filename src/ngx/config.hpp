@@ -21,7 +21,11 @@
 
 namespace auth_oidc {
 
+class Introspector;
+class OpenRequests;
 class Refresher;
+class WorkerTokens;
+struct BearerConf;
 struct SetHeader;
 
 template <class T>
@@ -130,7 +134,7 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls };
+enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls, resource };
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -144,10 +148,14 @@ struct MainConf {
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
     std::unique_ptr<SharedState> state;
     std::shared_ptr<Refresher> refresher;
+    std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
-    ngx_array_t *zones = nullptr;                         // of ngx_str_t: what keyval_zone declared
     bool streamlit = false;                               // auth_oidc_streamlit somewhere
-    std::deque<bool> secrets_blocks;                      // whether the next oidc_secrets have a block
+    bool any_bearer = false;                              // some location takes access tokens; then there are:
+    std::shared_ptr<WorkerTokens> tokens;
+    std::shared_ptr<Introspector> introspector;
+    ngx_array_t *zones = nullptr;     // of ngx_str_t: what keyval_zone declared
+    std::deque<bool> secrets_blocks;  // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;
 };
@@ -158,10 +166,19 @@ struct ServerName {
     ngx_http_regex_t *regex;  // null: text, maybe with a wildcard
 };
 
+// What the metadata of one protected resource says (RFC 9728 2).
+struct Resource {
+    std::string url, path;  // its own, and that of its metadata in this server
+    std::vector<std::string> scopes;
+    std::vector<Provider *> providers;
+    Where where;
+};
+
 struct ServerConf {
     std::vector<ServerName> names;      // none: any host
     std::vector<Provider *> providers;  // in use anywhere in this server
     std::vector<Endpoint> endpoints;
+    std::vector<Resource> resources;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
     bool streamlit = false;            // auth_oidc_streamlit somewhere in this server
@@ -180,12 +197,13 @@ struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
-    ngx_flag_t touch = NGX_CONF_UNSET, streamlit = NGX_CONF_UNSET;
+    ngx_flag_t touch = NGX_CONF_UNSET, close_connections = NGX_CONF_UNSET, streamlit = NGX_CONF_UNSET;
     ngx_str_t pages[3] = {};  // auth_oidc_page, by SitePage
     ngx_http_complex_value_t *max_age = nullptr;
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;
     std::vector<SetHeader> *headers = nullptr;
+    const BearerConf *bearer = nullptr;     // auth_oidc_bearer; null: off
     ngx_array_t *require_values = nullptr;  // of ValueRule: auth_require
 
     // What the above comes to where no variable is in it.

@@ -1,11 +1,14 @@
 // Configurations of http, server and location: made, merged, and at the end held together: which server uses which
 // providers, and at which paths they answer there.
 #include <algorithm>
+#include <cctype>
 
 #include "../oidc/http.hpp"
+#include "bearer.hpp"
 #include "config.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
+#include "open_requests.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
 #include "site_page.hpp"
@@ -109,6 +112,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     ngx_conf_merge_value(here.touch, above.touch, 1);
     ngx_conf_merge_value(here.streamlit, above.streamlit, 0);
     merge_pages(above, here);
+    ngx_conf_merge_value(here.close_connections, above.close_connections, 0);
     if (here.remote_user == nullptr) {
         here.remote_user = above.remote_user;
     }
@@ -118,6 +122,9 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     if (here.base_url == nullptr) {
         here.base_url = above.base_url;
     }
+    if (here.bearer == nullptr) {
+        here.bearer = above.bearer;
+    }
     if (here.auth_oidc == nullptr) {
         return static_cast<char *>(NGX_CONF_OK);
     }
@@ -126,6 +133,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     if (resolve_providers(cf, here, *server, *main) != NGX_CONF_OK) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
+    merge_bearer(cf, here);
     return here.streamlit == 1 ? check_streamlit(cf, here, *server, *main) : static_cast<char *>(NGX_CONF_OK);
 }
 
@@ -186,6 +194,9 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         add_endpoint(server, front, EndpointKind::frontchannel, provider);
         add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);
     }
+    if (add_resources(cf, server) != NGX_CONF_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
     return check_endpoints(cf, server);
 }
 
@@ -200,6 +211,11 @@ void name_cookies(const ServerConf &server) {
     }
 }
 
+// `server_name _;` is the custom for "no name at all": what has no letter and no digit is no host.
+bool is_name(const std::string &text, const ngx_http_regex_t *regex) {
+    return regex != nullptr || std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); });
+}
+
 void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
     auto *names = static_cast<ngx_http_server_name_t *>(core.server_names.elts);
     for (ngx_uint_t i = 0; i < core.server_names.nelts; i++) {
@@ -210,7 +226,7 @@ void copy_names(ServerConf &server, const ngx_http_core_srv_conf_t &core) {
 #if (NGX_PCRE)
         regex = names[i].regex;
 #endif
-        if (!text.empty()) {
+        if (is_name(text, regex)) {
             server.names.push_back({std::move(text), regex});
         }
     }
@@ -265,10 +281,13 @@ ngx_int_t complete(ngx_conf_t *cf) {
     }
     main->state = std::make_unique<SharedState>(cf);
     main->refresher = std::make_shared<Refresher>(cf, *main->state);
+    complete_bearer(cf, *main);
+    main->open = std::make_shared<OpenRequests>(*main->state);
     for (Provider *provider : main->providers) {
         if (complete_provider(cf, provider) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
+        provider->store->state = main->state.get();
         keep_what_is_used(cf, *main, *provider);
         complete_refresh(cf, *provider);
     }

@@ -27,6 +27,7 @@ constexpr Row rows[] = {
     {EndpointKind::frontchannel, serve_frontchannel, true},
     {EndpointKind::backchannel, serve_backchannel, true},
     {EndpointKind::provider_calls, serve_provider_calls, false},
+    {EndpointKind::resource, serve_resource, false},
 };
 
 const Row &row_of(EndpointKind kind) {
@@ -51,7 +52,8 @@ const Endpoint *find_endpoint(ngx_http_request_t *r) {
     return nullptr;
 }
 
-// The query goes from everything that logs and variables read: the request line, $request_uri, $args.
+}  // namespace
+
 void hide_query(ngx_http_request_t *r, Context &context) {
     context.query = r->args;
     std::string line = std::string(view(r->method_name)) + " " + std::string(view(r->uri));
@@ -63,6 +65,8 @@ void hide_query(ngx_http_request_t *r, Context &context) {
     ngx_str_null(&r->args);
     r->valid_unparsed_uri = 0;
 }
+
+namespace {
 
 // third-party-initiated login and st.login("name"): the provider by name or by issuer.
 Provider *chosen_provider(const Endpoint &endpoint, const oidc::Parameters &query) {

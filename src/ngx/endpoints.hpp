@@ -11,10 +11,17 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_session(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_resource(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_backchannel(ngx_http_request_t *r, Context &context);
 
 // Tells the provider that these tokens are of no use any more (RFC 7009). The calls belong to the worker; nobody waits.
 void revoke_tokens(ngx_http_request_t *r, Provider &provider, const oidc::SessionView &session);
+
+// Whether `iss`, a token's own word, speaks for the provider.
+bool is_issuer(const Provider &provider, std::string_view iss);
+
+// The query goes from everything that logs and variables read: the request line, $request_uri, $args.
+void hide_query(ngx_http_request_t *r, Context &context);
 
 // A refusal of method: 405 with Allow.
 ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed);

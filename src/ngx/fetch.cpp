@@ -17,11 +17,6 @@ constexpr size_t max_header_bytes = size_t{64} * 1024;
 
 FetchLoop *loop = nullptr;  // this worker's, from fetch_init_process to fetch_exit_process
 
-struct FreeList {
-    void operator()(curl_slist *list) const noexcept { curl_slist_free_all(list); }
-};
-using List = std::unique_ptr<curl_slist, FreeList>;
-
 void append(List &list, const std::string &line) {
     curl_slist *longer = curl_slist_append(list.get(), line.c_str());
     if (longer == nullptr) {
@@ -71,6 +66,12 @@ private:
     void set_text(CURLoption option, const std::string &text) {
         if (!text.empty()) {
             set(option, text.c_str());
+        }
+    }
+    void set_blob(CURLoption option, const std::string &text) {
+        curl_blob blob{const_cast<char *>(text.data()), text.size(), CURL_BLOB_NOCOPY};
+        if (!text.empty()) {
+            set(option, &blob);
         }
     }
 
@@ -213,8 +214,8 @@ void Transfer::set_tls() {
     set(CURLOPT_PROXY_CAPATH, static_cast<char *>(nullptr));
     set_text(CURLOPT_CAINFO, options_.ca_file);
     set_text(CURLOPT_CRLFILE, options_.crl_file);
-    set_text(CURLOPT_SSLCERT, options_.certificate);
-    set_text(CURLOPT_SSLKEY, options_.certificate_key);
+    set_blob(CURLOPT_SSLCERT_BLOB, options_.certificate);
+    set_blob(CURLOPT_SSLKEY_BLOB, options_.certificate_key);
 }
 
 // No exception may cross libcurl: the multi handle would be dead for good.

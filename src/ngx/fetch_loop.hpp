@@ -19,6 +19,11 @@ struct FreeEasy {
 };
 using Easy = std::unique_ptr<CURL, FreeEasy>;
 
+struct FreeList {
+    void operator()(curl_slist *list) const noexcept { curl_slist_free_all(list); }
+};
+using List = std::unique_ptr<curl_slist, FreeList>;
+
 // A transfer, as the loop sees it. Its easy handle carries it as CURLOPT_PRIVATE.
 class Running {
 public:

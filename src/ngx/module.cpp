@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include "config.hpp"
+#include "introspector.hpp"
 #include "refresher.hpp"
 
 namespace auth_oidc {
@@ -34,6 +35,9 @@ void exit_process(ngx_cycle_t *cycle) {
     auto *main = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_auth_oidc_module));
     if (main != nullptr && main->refresher) {
         main->refresher->drop();
+    }
+    if (main != nullptr && main->introspector) {
+        main->introspector->drop();
     }
     fetch_exit_process();
     if (main == nullptr) {

@@ -145,8 +145,6 @@ void fill_fetch(Provider &provider) {
     FetchOptions &fetch = provider.fetch;
     fetch.ca_file = text(provider.ssl_trusted_certificate);
     fetch.crl_file = text(provider.ssl_crl);
-    fetch.certificate = text(provider.ssl_certificate);
-    fetch.certificate_key = text(provider.ssl_certificate_key);
     fetch.proxy = text(provider.http_proxy);
     fetch.location = text(provider.proxy_location);
     fetch.ssl_name = text(provider.ssl_name);
@@ -212,6 +210,9 @@ char *check_files(ngx_conf_t *cf, Provider &provider) {
         provider.client.client_secret = text(provider.client_secret);
     }
     char *status = load_keys(cf, provider);
+    if (status == NGX_CONF_OK) {
+        status = load_client_certificate(cf, provider);
+    }
     return status == NGX_CONF_OK ? load_client_key(cf, provider) : status;
 }
 

@@ -20,6 +20,8 @@ char *say_common(ngx_conf_t *cf, Provider &provider);
 void fill_from_secrets(ngx_conf_t *cf, Provider &provider);
 // What must be there and what was written, before defaults; then what fits together, with them.
 char *check_required(ngx_conf_t *cf, const Provider &provider);
+// ssl_certificate and its key, which fit together (client_certificate.cpp).
+char *load_client_certificate(ngx_conf_t *cf, Provider &provider);
 char *check_values(ngx_conf_t *cf, const Provider &provider);
 
 }  // namespace auth_oidc

@@ -102,11 +102,15 @@ ngx_int_t judge(ngx_http_request_t *r, LogoutWork &work) {
     return refuse_token(r, &work.provider, token.error());
 }
 
+}  // namespace
+
 // Of an issuer for several organisations only the metadata know who that can be.
 bool is_issuer(const Provider &provider, std::string_view iss) {
     auto data = provider.keyring->current();
     return data ? oidc::is_issuer(provider.client, data->metadata, iss) : provider.client.is_issuer(iss);
 }
+
+namespace {
 
 // By the token's own word, which the signature has to confirm afterwards.
 Provider *provider_of(const Endpoint &endpoint, std::string_view token) {

@@ -19,12 +19,14 @@ namespace auth_oidc {
 class Exchange;
 class Body;
 class LogoutWork;
+class OpenRequest;
 class SignOut;
 
 // Whose session a request carries.
 struct FoundSession {
     Provider *provider = nullptr;  // null: anonymous
     std::string_view cookie;       // the session cookie's value
+    std::string_view token;        // or the access token that came in place of one
     oidc::SessionHead head;
     std::string_view record;                // where the look-up brought it along
     std::optional<oidc::SessionView> view;  // once a claim or a token was asked for
@@ -61,10 +63,15 @@ struct Context {
     std::shared_ptr<LogoutWork> logout;  // a logout token that is being worked on
     std::shared_ptr<Body> body;          // a request body that is being read
 
-    std::unique_ptr<Waiter> waiter;  // for provider data
-    bool waited = false;             // nobody waits for the same thing twice
-    bool renewed = false;            // has waited for a refresh of its session
-    std::unique_ptr<Alarm> alarm;    // to look again
+    std::unique_ptr<Waiter> waiter;                     // for provider data
+    bool asked_for_keys = false, introspected = false;  // for the token that came
+    std::shared_ptr<const std::string> token_record;    // its claims, which session.record looks into
+    bool waited = false;                                // nobody waits for the same thing twice
+    bool renewed = false;                               // has waited for a refresh of its session
+    std::unique_ptr<Alarm> alarm;                       // to look again
+
+    OpenRequest *open = nullptr;  // where it is watched, and how many sessions had ended when its own was looked for
+    uint64_t ends = 0;
 
     bool site_page = false;                   // auth_oidc_page answers, with these facts
     std::string page_login_url, page_target;  // empty: as anywhere
@@ -123,6 +130,7 @@ struct Failure {
     ngx_uint_t retry_after = 0;    // seconds, for 503
     std::string explanation;       // for the page, where the status alone says too little
     std::string retry_text{};      // another word than "Sign in again"
+    std::string title{};           // the page's, with an explanation
 };
 ngx_int_t fail(ngx_http_request_t *r, const Failure &failure);
 // 503 where the session store gives no answer: never a way in. `provider` may be null.

@@ -1,5 +1,6 @@
 #include "require.hpp"
 
+#include "bearer.hpp"
 #include "lookup.hpp"
 #include "signin.hpp"
 
@@ -46,7 +47,7 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
         log_refusal(r, context, why);
         return failed.status;
     }
-    if (is_program(r)) {
+    if (is_program(r) || !context.session.token.empty()) {
         log_refusal(r, context, why);
         return send_answer(r, {NGX_HTTP_FORBIDDEN,
                                "application/json",
@@ -57,6 +58,7 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
     failure.provider = &provider;
     failure.error = oidc::browser_error("access_denied", why, NGX_HTTP_FORBIDDEN);
     failure.action = "access";
+    failure.title = "Not for this account";
     failure.explanation = "You are signed in as " + account_of(session) + ", and this account may not open this page.";
     failure.retry_url = login_url(provider, return_target(r)) + "&prompt=select_account";
     failure.retry_text = "Sign in with another account";
@@ -66,13 +68,14 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
 // RFC 9470 for programs; a browser is sent to sign in once more.
 ngx_int_t step_up(ngx_http_request_t *r, Context &context, LoginWish wish) {
     Provider &provider = *context.session.provider;
-    if (is_navigation(r)) {
+    const bool by_token = !context.session.token.empty();
+    if (is_navigation(r) && !by_token) {
         wish.target = return_target(r);
         return start_login(r, context, provider, wish);
     }
     std::string challenge =
-        "Bearer realm=\"" + std::string(view(provider.name)) +
-        "\", error=\"insufficient_user_authentication\", error_description=\"another sign-in is needed\"";
+        challenge_of(r, provider) +
+        ", error=\"insufficient_user_authentication\", error_description=\"another sign-in is needed\"";
     std::string acr;
     for (const std::string &value : wish.acr_values) {
         acr += (acr.empty() ? "" : " ") + value;
@@ -86,9 +89,8 @@ ngx_int_t step_up(ngx_http_request_t *r, Context &context, LoginWish wish) {
     add_header(r, "WWW-Authenticate", challenge);
     context.status = "refused";
     std::string body =
-        "{\"error\":\"insufficient_user_authentication\",\"error_description\":\"another sign-in is needed\","
-        "\"login_url\":\"" +
-        oidc::json_escape(login_url(provider, {})) + "\"}";
+        "{\"error\":\"insufficient_user_authentication\",\"error_description\":\"another sign-in is needed\"";
+    body += by_token ? "}" : ",\"login_url\":\"" + oidc::json_escape(login_url(provider, {})) + "\"}";
     return send_answer(r, {NGX_HTTP_UNAUTHORIZED, "application/json", std::move(body), {}});
 }
 

@@ -72,11 +72,12 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
     return live;
 }
 
-// Seals the ticket; a long target is shortened before an older login is given up for it. Empty: it fits into no ticket.
+// Seals the ticket for a cookie of this name, prefix and all; a long target is shortened before an older login is given
+// up for it. Empty: it fits into no ticket.
 std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticket ticket, size_t room) {
     auto seal = [&] {
         std::string record = oidc::write_ticket(ticket);
-        return record.empty() ? record : provider.sealers->ticket.seal(record, name, ngx_time());
+        return record.empty() ? record : provider.sealers->ticket.seal(record, without_host_prefix(name), ngx_time());
     };
     std::string sealed = seal();
     if (name.size() + sealed.size() + 3 > room) {
@@ -98,12 +99,13 @@ bool store_ticket(ngx_http_request_t *r, Provider &provider, const oidc::LoginBe
         used += bytes_of(ticket.cookie);
     }
     std::string name = std::string(ticket_prefix) + begun.state;
+    std::string sent_name = own_cookie_name(name, secure);
     std::string sealed =
-        seal_ticket(provider, name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
+        seal_ticket(provider, sent_name, begun.ticket, used < max_ticket_bytes ? max_ticket_bytes - used : 0);
     if (sealed.empty()) {
         return false;
     }
-    size_t size = own_cookie_name(name, secure).size() + sealed.size() + 3;
+    size_t size = sent_name.size() + sealed.size() + 3;
     for (size_t oldest = 0; oldest < live.size(); oldest++) {
         if (live.size() - oldest < max_tickets && used + size <= max_ticket_bytes) {
             break;
@@ -137,9 +139,10 @@ ngx_int_t send_loop_page(ngx_http_request_t *r, Provider &provider, const LoginW
                                         "three sign-ins ended within a minute and yet another one begins: "
                                         "the browser does not keep the session cookie \"" +
                                             provider.cookie + "\"");
-    failure.explanation =
-        "You were signed in three times within a minute, and the browser did not keep the cookie \"" + provider.cookie +
-        "\" that says so. Cookies may be blocked for this site, or it is asked for under another name or scheme.";
+    failure.title = "Signing in goes round in circles";
+    failure.explanation = "You signed in three times within a minute, but your browser did not keep the cookie \"" +
+                          provider.cookie +
+                          "\". Perhaps it blocks cookies of this site, or the site is reached by several addresses.";
     failure.retry_url = login_url(provider, wish.target);
     return fail(r, failure);
 }

@@ -33,6 +33,7 @@ struct SharedState::Shared {
     unsigned char key[32];
     Ring<2048> states;   // StateUse, by state
     Ring<2048> replays;  // `seen`, until `time`
+    ngx_atomic_t ends;
     ngx_atomic_t counts[static_cast<size_t>(Count::count)];
 };
 
@@ -139,6 +140,14 @@ bool SharedState::remember(const oidc::Digest &what, time_t until) {
     entry.time = until;
     all->replays.add(oidc::bytes(what), entry);
     return true;
+}
+
+void SharedState::session_ended() {
+    ngx_atomic_fetch_add(&shared()->ends, 1);
+}
+
+uint64_t SharedState::ends() const {
+    return shared()->ends;
 }
 
 void SharedState::add(Count which) {

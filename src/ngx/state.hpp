@@ -48,6 +48,10 @@ public:
     // seen and has not expired. A full ring forgets its oldest.
     bool remember(const oidc::Digest &what, time_t until);
 
+    // Counts sessions that were ended, so that who holds one open can tell when to look.
+    void session_ended();
+    uint64_t ends() const;
+
     void add(Count which);
     uint64_t value(Count which) const;
 

@@ -10,12 +10,16 @@
 
 namespace auth_oidc {
 
+class SharedState;
 struct StoreOps;
 
 // A configured store: the table and what the store keeps for itself. Lives in the configuration.
 struct Store {
     const StoreOps *ops = nullptr;
     void *data = nullptr;
+    SharedState *state = nullptr;  // is told of every session that ends
+
+    void ended() const;
 };
 
 enum class Stored {
@@ -72,6 +76,7 @@ struct StoreOps {
     ngx_int_t (*erase_sub)(StoreCall *call);
     void (*cancel)(StoreCall *call);    // forget a running call; done will not be called. Null where nothing ever runs.
     void (*leave)(const Store &store);  // the worker ends: connections are closed. Null where there are none.
+    bool of_many_hosts = false;         // another host may end a session, and nobody here is told
 };
 
 inline StoreCall::~StoreCall() {

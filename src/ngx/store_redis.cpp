@@ -90,12 +90,14 @@ std::string end_of(const SessionHead &head, int64_t idle_timeout) {
 // Outlives the call when that is cancelled: what was asked is carried out all the same.
 struct Question {
     StoreCall *call;
+    const Store &store;
     Redis &redis;
     std::string key, binding;
     int64_t now, idle_timeout;
 
     Question(StoreCall *asker, std::string name)
         : call(asker),
+          store(*asker->store),
           redis(redis_of(*asker)),
           key(std::move(name)),
           binding(asker->binding),
@@ -313,7 +315,11 @@ ngx_int_t erase(StoreCall *call) {
         return answer_now(call, Stored::absent);
     }
     std::string key = session_key(redis_of(*call), call->cookie);
-    return ask(std::make_shared<Question>(call, key), eval({change_script, {key}, {""}}), true, take_changed);
+    return ask(std::make_shared<Question>(call, key), eval({change_script, {key}, {""}}), true,
+               [](Question &asked, const RedisReply &reply) {
+                   asked.store.ended();
+                   take_changed(asked, reply);
+               });
 }
 
 bool ask_erase_all(const QuestionPtr &question, const std::vector<std::string> &keys) {
@@ -322,6 +328,9 @@ bool ask_erase_all(const QuestionPtr &question, const std::vector<std::string> &
                     if (reply.kind != RedisReply::Kind::integer || reply.integer < 0) {
                         log_wrong(asked, "a script was answered with something that is no count");
                         return asked.answered(Stored::unavailable);
+                    }
+                    if (reply.integer % more_left != 0) {
+                        asked.store.ended();
                     }
                     if (asked.call != nullptr) {
                         asked.call->erased += static_cast<uint64_t>(reply.integer % more_left);
@@ -365,6 +374,7 @@ void leave(const Store &store) {
 
 }  // namespace
 
-const StoreOps redis_ops = {"redis", find, find, create, replace, touch, erase, erase_sid, erase_sub, cancel, leave};
+const StoreOps redis_ops = {"redis", find,      find,      create, replace, touch,
+                            erase,   erase_sid, erase_sub, cancel, leave,   true};
 
 }  // namespace auth_oidc

@@ -229,6 +229,7 @@ ngx_int_t erase(StoreCall *call) {
         return answer(call, Stored::absent);
     }
     session.arena.erase(session.place);
+    call->store->ended();
     return answer(call, Stored::found);
 }
 
@@ -241,6 +242,9 @@ ngx_int_t erase_by(StoreCall *call, Index index) {
     for (call->erased = 0; erased == at_once; call->erased += erased) {
         const Lock lock(zone);
         erased = zone.arena.erase(index, key, at_once);
+    }
+    if (call->erased != 0) {
+        call->store->ended();
     }
     return answer(call, call->erased != 0 ? Stored::found : Stored::absent);
 }

@@ -63,6 +63,9 @@ ngx_int_t add_streamlit_identity(ngx_http_request_t *r) {
         return NGX_DECLINED;
     }
     oidc::StreamlitIdentity identity = identity_of(*session, provider);
+    if (identity.claims.empty()) {
+        return NGX_DECLINED;  // an access token's, or a session from before this directive: never half an identity
+    }
     identity.origin = *origin;
     size_t used = cookie_bytes(r);
     oidc::StreamlitSeal seal{provider.entry->shared_secret, ngx_time() - dated_back};

@@ -38,7 +38,7 @@ void read_provider(ngx_http_request_t *, Context &context, Value *value) {
 
 // One way: it names the session in a log and opens nothing.
 void read_session_id(ngx_http_request_t *r, Context &context, Value *value) {
-    if (context.session.provider) {
+    if (context.session.provider && context.session.token.empty()) {
         oidc::Digest digest = oidc::sha256("session id " + std::string(context.session.cookie));
         set_copy(r, value, oidc::base64url_encode(oidc::bytes(digest).substr(0, 16)));
     }
@@ -72,6 +72,9 @@ void read_id_token(ngx_http_request_t *r, Context &context, Value *value) {
 // One that has ended and could not be refreshed is of no use to anybody.
 void read_access_token(ngx_http_request_t *r, Context &context, Value *value) {
     const FoundSession &session = context.session;
+    if (!session.token.empty()) {
+        return set(value, session.token);
+    }
     if (session.provider && session.provider->refresh.on && oidc::is_access_token_over(session.head, ngx_time())) {
         return set(value, "");
     }

@@ -5,20 +5,13 @@
 
 #include "protocol.hpp"
 #include "query.hpp"
+#include "token_checks.hpp"
 
 namespace oidc {
 
+using namespace token;
+
 namespace {
-
-using Verdict = std::optional<Error>;
-
-struct Check {
-    const Client &client;
-    const Metadata &metadata;
-    const Json &claims;
-    const IdTokenRules &rules;
-    const std::string &alg;
-};
 
 Error refuse(std::string rule, std::string text, int status = 0) {
     return provider_error(std::move(rule), std::move(text), status);
@@ -27,6 +20,10 @@ Error refuse(std::string rule, std::string text, int status = 0) {
 std::string quoted(std::string_view text) {
     return "\"" + log_safe(text) + "\"";
 }
+
+}  // namespace
+
+namespace token {
 
 std::string expected_found(std::string_view expected, std::string_view found) {
     return "expected " + quoted(expected) + ", found " + quoted(found);
@@ -125,6 +122,25 @@ Verdict check_begin(const Check &check, const char *claim, const char *rule) {
     return std::nullopt;
 }
 
+// C 2: at most 255 characters. Control characters would be smuggled into logs and headers.
+Verdict check_sub(const Check &check, const char *rule) {
+    const std::string sub = check.claims.string("sub").value_or("");
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+    const auto begins_character = [](unsigned char c) { return (c & 0xc0) != 0x80; };
+    const auto length = std::count_if(sub.begin(), sub.end(), begins_character);
+    if (length < 1 || length > 255) {
+        return refuse(rule, "expected 1 to 255 characters, found " + std::to_string(length));
+    }
+    if (std::any_of(sub.begin(), sub.end(), is_control)) {
+        return refuse(rule, "there are control characters in it");
+    }
+    return std::nullopt;
+}
+
+}  // namespace token
+
+namespace {
+
 Verdict check_times(const Check &check) {
     if (auto error = check_exp(check, "id_token_exp")) {
         return error;
@@ -135,19 +151,8 @@ Verdict check_times(const Check &check) {
     return check.claims.has("nbf") ? check_begin(check, "nbf", "id_token_nbf") : std::nullopt;
 }
 
-// C 2: at most 255 characters. Control characters would be smuggled into logs and headers.
-Verdict check_sub(const Check &check) {
-    const std::string sub = check.claims.string("sub").value_or("");
-    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-    const auto begins_character = [](unsigned char c) { return (c & 0xc0) != 0x80; };
-    const auto length = std::count_if(sub.begin(), sub.end(), begins_character);
-    if (length < 1 || length > 255) {
-        return refuse("id_token_sub", "expected 1 to 255 characters, found " + std::to_string(length));
-    }
-    if (std::any_of(sub.begin(), sub.end(), is_control)) {
-        return refuse("id_token_sub", "there are control characters in it");
-    }
-    return std::nullopt;
+Verdict check_subject(const Check &check) {
+    return check_sub(check, "id_token_sub");
 }
 
 // Rule 11. The values stay out of the text: whoever reads the log must not learn them.
@@ -211,7 +216,8 @@ Verdict check_claims(const Check &check) {
     if (auto error = check_hash(check, "c_hash", check.rules.code)) {
         return error;
     }
-    for (const auto one : {check_tenants, check_azp, check_times, check_sub, check_nonce, check_auth_time, check_acr}) {
+    for (const auto one :
+         {check_tenants, check_azp, check_times, check_subject, check_nonce, check_auth_time, check_acr}) {
         if (auto error = one(check)) {
             return error;
         }

@@ -1,6 +1,7 @@
 // JOSE: keys from a JWK set, verification of a compact JWS, signatures of our own.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,9 +34,12 @@ public:
     std::vector<const Jwk *> candidates(std::string_view kid, std::string_view alg) const;
     bool has_kid(std::string_view kid) const;
     size_t size() const { return keys_.size(); }
+    // Another one for another document: what was verified with these keys is known by it.
+    uint64_t fingerprint() const { return fingerprint_; }
 
 private:
     std::vector<Jwk> keys_;
+    uint64_t fingerprint_ = 0;
 };
 
 struct VerifyRules {

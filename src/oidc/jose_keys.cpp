@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 #include "jose.hpp"
@@ -197,6 +198,8 @@ Result<KeySet> KeySet::parse(std::string_view document) {
         return provider_error("jwks", "JWK set: expected an array named keys, found none");
     }
     KeySet out;
+    const Digest digest = sha256(document);
+    std::memcpy(&out.fingerprint_, digest.data(), sizeof out.fingerprint_);
     for (size_t i = 0; i < json_array_size(keys.get()); ++i) {
         // RFC 7517 5: what is not understood is ignored.
         if (auto key = read_key(Json::sharing(json_array_get(keys.get(), i)))) {

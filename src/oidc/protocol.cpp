@@ -237,6 +237,18 @@ Result<http::Request> revocation_request(const Client &client, const Metadata &m
     return post_request(client, metadata, std::move(post), now);
 }
 
+// RFC 7662 2.1
+Result<http::Request> introspection_request(const Client &client, const Metadata &metadata, std::string_view token,
+                                            int64_t now) {
+    if (metadata.introspection_endpoint.empty()) {
+        return provider_error("introspection_endpoint", "the provider has no introspection_endpoint");
+    }
+    Post post{"introspection request", metadata.introspection_endpoint, {}};
+    post.form.emplace_back("token", token);
+    post.form.emplace_back("token_type_hint", "access_token");
+    return post_request(client, metadata, std::move(post), now);
+}
+
 std::optional<std::string> end_session_url(const Client &client, const Metadata &metadata, const LogoutQuery &query) {
     if (metadata.end_session_endpoint.empty()) {
         return std::nullopt;

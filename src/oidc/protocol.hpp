@@ -55,6 +55,10 @@ struct TokenToRevoke {
 Result<http::Request> revocation_request(const Client &client, const Metadata &metadata, const TokenToRevoke &revoked,
                                          int64_t now);
 
+// Whether a token that somebody sent is good; the answer is judged in access_token.
+Result<http::Request> introspection_request(const Client &client, const Metadata &metadata, std::string_view token,
+                                            int64_t now);
+
 // What an ID token is measured against.
 struct IdTokenRules {
     std::string_view nonce;               // compared; empty: must not be compared (refresh)

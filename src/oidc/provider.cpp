@@ -13,17 +13,18 @@ struct Endpoint {
     std::string Metadata::*field;
     bool required;
     std::string StaticData::*fixed;  // the configuration's word for it, where there is one
+    bool is_ours = false;            // we call it, and not the browser
 };
 
 // A provider that names no token_endpoint cannot serve the code flow, whatever D 3 allows to implicit-only ones.
 constexpr Endpoint endpoints[] = {
     {"authorization_endpoint", &Metadata::authorization_endpoint, true, &StaticData::authorization_endpoint},
-    {"token_endpoint", &Metadata::token_endpoint, true, &StaticData::token_endpoint},
+    {"token_endpoint", &Metadata::token_endpoint, true, &StaticData::token_endpoint, true},
     {"jwks_uri", &Metadata::jwks_uri, false, &StaticData::jwks_uri},
-    {"userinfo_endpoint", &Metadata::userinfo_endpoint, false, &StaticData::userinfo_endpoint},
+    {"userinfo_endpoint", &Metadata::userinfo_endpoint, false, &StaticData::userinfo_endpoint, true},
     {"end_session_endpoint", &Metadata::end_session_endpoint, false, &StaticData::end_session_endpoint},
-    {"revocation_endpoint", &Metadata::revocation_endpoint, false, &StaticData::revocation_endpoint},
-    {"introspection_endpoint", &Metadata::introspection_endpoint, false, &StaticData::introspection_endpoint},
+    {"revocation_endpoint", &Metadata::revocation_endpoint, false, &StaticData::revocation_endpoint, true},
+    {"introspection_endpoint", &Metadata::introspection_endpoint, false, &StaticData::introspection_endpoint, true},
     {"check_session_iframe", &Metadata::check_session_iframe, false, nullptr},
 };
 
@@ -43,7 +44,11 @@ Result<std::string> read_endpoint(const Client &client, const Json &document, co
     if (endpoint.fixed != nullptr && !(client.fixed.*endpoint.fixed).empty()) {
         return client.fixed.*endpoint.fixed;
     }
-    const std::string value = document.string(endpoint.member).value_or("");
+    // RFC 8705 5: who shows a certificate uses the aliases where there are any.
+    const bool by_certificate = client.auth == ClientAuth::tls || client.auth == ClientAuth::self_signed_tls;
+    const Json aliases = by_certificate && endpoint.is_ours ? document.member("mtls_endpoint_aliases") : Json();
+    const bool alias = aliases && aliases.has(endpoint.member);
+    const std::string value = (alias ? aliases : document).string(endpoint.member).value_or("");
     if (value.empty()) {
         if (endpoint.required) {
             return provider_error("metadata_endpoint", std::string("the metadata has no ") + endpoint.member);

@@ -70,16 +70,21 @@ export const elsewhere = (page) => page.goto(`${settings.issuer}/elsewhere`);
 export const ourCookies = async (context) => (await context.cookies(settings.site))
   .filter(({ name }) => /^(__\w+-)?NGX_OIDC/.test(name) && !name.endsWith('NGX_OIDC_LOOP'));
 
-// What a page must be at every size and in both schemes, and a picture of it to look at.
-export async function look(page, name) {
+// Where a picture of this name belongs.
+export function picture(name) {
   const folder = join(process.env.OIDC_BUILD ?? 'build', 'screenshots');
   mkdirSync(folder, { recursive: true });
+  return join(folder, `${name}.png`);
+}
+
+// What a page must be at every size and in both schemes, and a picture of it to look at.
+export async function look(page, name) {
   const backgrounds = new Set();
   for (const [size, width, height] of [['phone', 360, 640], ['desktop', 1280, 800]]) {
     for (const colorScheme of ['light', 'dark']) {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: join(folder, `${name}-${size}-${colorScheme}.png`) });
+      await page.screenshot({ path: picture(`${name}-${size}-${colorScheme}`), fullPage: true });
       const seen = await page.evaluate(measure);
       backgrounds.add(seen.background);
       ok(seen.overflow <= 0, `${name}, ${size}, ${colorScheme}: nothing sticks out sideways`, seen.overflow);

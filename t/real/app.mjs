@@ -41,7 +41,7 @@ server.on('upgrade', (request, socket) => {
   socket.on('data', (bytes) => {
     const { opcode, message } = readFrame(bytes);
     if (opcode === 1) {
-      socket.write(writeFrame(`${request.headers['x-user'] || headers['x-forwarded-user'] || 'stranger'} said ${message}; cookies: ${request.headers.cookie ?? 'none'}`.slice(0, 125)));
+      socket.write(writeFrame(`${request.headers['x-user'] || request.headers['x-forwarded-user'] || 'stranger'} said ${message}; cookies: ${request.headers.cookie ?? 'none'}`.slice(0, 125)));
     } else {
       socket.end();
     }

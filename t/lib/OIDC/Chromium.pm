@@ -34,6 +34,8 @@ sub configuration {
     my $tls = $self->{tls} ? "ssl_certificate $dir/server.pem; ssl_certificate_key $dir/server.key;" : '';
     return <<"END";
 oidc_provider my_idp { $provider ssl_trusted_certificate $dir/ca.pem; logout_uri /logout; }
+oidc_provider another { $provider ssl_trusted_certificate $dir/ca.pem; cookie_name ANOTHER; redirect_uri /another; display_name "Another Provider"; }
+oidc_provider absent { issuer https://127.0.0.1:1; client_id x; cookie_name ABSENT; redirect_uri /absent; }
 server {
     listen 127.0.0.1:%%PORT_site%%$listen;
     server_name $self->{host};
@@ -46,6 +48,9 @@ server {
         proxy_set_header Connection upgrade;
         proxy_set_header X-User \$oidc_claim_sub;
     }
+    location /choice { auth_oidc my_idp another; }
+    location /away { auth_oidc absent; }
+    location /staff { auth_oidc my_idp; auth_oidc_require groups nobody; }
 }
 END
 }

@@ -1,7 +1,7 @@
 package OIDC::Echo;
 
 # An upstream that answers with the bytes that reached it. A path may say how: /accel/URI sends X-Accel-Redirect, /status/401 that status,
-# and a request with Upgrade gets 101, then everything back.
+# /events an event stream that goes on, and a request with Upgrade gets 101, then everything back.
 
 use strict;
 use warnings;
@@ -68,6 +68,11 @@ sub answer {
         return;
     }
     my ($path) = $text =~ /^\S+ (\S+)/;
+    if ($path =~ m{/events}) {
+        $state->{upgraded} = 1;
+        syswrite $handle, "HTTP/1.1 200 Echo\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: begun\n\n";
+        return;
+    }
     my $status = $path =~ m{/status/(\d+)} ? $1 : 200;
     my $more = $path =~ m{/accel(/.*)} ? "X-Accel-Redirect: $1\r\n" : '';
     my $type = $path =~ /\.shtml/ ? 'text/html' : 'text/plain';

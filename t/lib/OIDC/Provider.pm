@@ -98,7 +98,7 @@ sub tls_front {
     return '' unless $self->{config}{tls};
     my $certificate = $self->certificate;
     my $client = $self->{config}{auth_method} =~ /tls_client_auth$/
-        ? 'ssl_verify_client optional_no_ca; proxy_set_header X-Client-DN $ssl_client_s_dn;' : '';
+        ? 'ssl_verify_client optional_no_ca;' : '';
     $more //= '';
     return <<"END";
     server {
@@ -110,6 +110,8 @@ sub tls_front {
         location / {
             proxy_pass http://127.0.0.1:$self->{config}{port};
             proxy_set_header Host \$http_host;
+            proxy_set_header X-SNI \$ssl_server_name;
+            proxy_set_header X-Client-DN \$ssl_client_s_dn;
             proxy_buffering off;
             proxy_redirect off;
         }

@@ -194,4 +194,18 @@ sub certificates {
     return $dir;
 }
 
+# A list of revoked certificates by that authority: the server's own is in it, or none. Returns its file.
+sub revocation_list {
+    my ($self, $revoked) = @_;
+    my $dir = $self->{dir};
+    my $config = $self->save('list.conf', "[ca]\ndefault_ca=d\n[d]\ndatabase=$dir/list.index\ndefault_md=sha256\ncrlnumber=$dir/list.number\n");
+    $self->save('list.index', '');
+    $self->save('list.number', "01\n");
+    my @ca = ('-config', $config, '-keyfile', "$dir/ca.key", '-cert', "$dir/ca.pem");
+    openssl('ca', @ca, '-revoke', "$dir/server.pem") if $revoked;
+    my $path = "$dir/" . ($revoked ? 'revoked' : 'empty') . '.crl';
+    openssl('ca', @ca, qw(-gencrl -crldays 2 -out), $path);
+    return $path;
+}
+
 1;
