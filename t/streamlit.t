@@ -180,13 +180,13 @@ subtest 'frozen at login' => sub {
     for my $case (['', 'the first ones'], ['session_refresh on;', 'fresh ones where a refresh is asked for']) {
         my ($block, $name) = @$case;
         my $nginx;
-        $op->with(token => { set => { expires_in => 1 } }, sub {
+        $op->with(token => { set => { expires_in => 1 } }, refresh => { set => { expires_in => 3600 } }, sub {
             ($nginx, my $visitor) = site_with(file => 'expose_tokens = "access"', block => "session_recheck 1s; $block");
             my $first = identity($visitor->login('/auth/login?provider=house&return_to=/app'));
             my $again;
             $op->forget;
             $op->with(claims => { name => 'Alice Renamed' }, sub {
-                OIDC::Nginx::wait_until(sub { $again = $visitor->get('/app'); $op->count('token') });
+                OIDC::Nginx::wait_until(sub { $again = $visitor->get('/app'); $op->count('refresh') });
                 $again = $visitor->get('/app');
             });
             my $seen = identity($again);
@@ -210,7 +210,7 @@ subtest 'large identities' => sub {
     is $seen->{user}{note}, 'again and ' x 1500, 'and comes out whole';
     # Noise does not get smaller: what decides is the length. The texts are the same in every run.
     my $noise = sub { my ($size) = @_; my $text = ''; my $n = 1; while (length $text < $size) { $n = ($n * 1103515245 + 12345) % 2147483648; $text .= chr(33 + $n / 65536 % 90) } return substr($text, 0, $size) =~ tr/"\\/##/r };
-    my ($low, $high) = (4000, 6000);
+    my ($low, $high) = (6000, 9000);
     while ($high - $low > 40) {
         my $middle = int(($low + $high) / 2);
         ($login->(note => $noise->($middle))->status == 200 ? $low : $high) = $middle;
