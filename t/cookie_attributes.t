@@ -39,6 +39,18 @@ for my $case (
     $ngx->stop;
 }
 
+{
+    # The prefix promises that no neighbour has set the cookie: without it the same value is worth nothing.
+    my ($ngx, undef, $browser) = site(provider => 'cookie_prefix on;', https => 1);
+    $browser->login('/app');
+    my $cookie = $browser->cookies->find('__Host-NGX_OIDC_SESSION');
+    for my $name ('NGX_OIDC_SESSION', '__Secure-NGX_OIDC_SESSION', '__host-NGX_OIDC_SESSION') {
+        is $browser->fresh->get('/app', cookies => "$name=$cookie->{value}")->status, 302, "a prefix is wished, and the cookie is called $name: nobody";
+    }
+    is $browser->fresh->get('/app', cookies => "$cookie->{name}=$cookie->{value}")->status, 200, 'under its own name it counts';
+    $ngx->stop;
+}
+
 like conf_error("oidc_provider p { issuer https://p.example; client_id x; $$_[0] }"), $$_[1], $$_[0] for
     ['cookie_samesite Other;', qr/cookie_samesite/],
     ['cookie_samesite None; redirect_uri http://app.example/cb;', qr/"cookie_samesite None" needs https/],

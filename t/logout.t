@@ -181,6 +181,14 @@ for my $case (['another state', sub { $_[0] =~ s/state=[^&]*/state=evil/r }], ['
     $op->up;
 }
 {
+    my $who = $browser->fresh;
+    for (1 .. 4) {
+        $who->login('/app');
+        $who->get('/logout', site => 'none');
+    }
+    is $who->login('/app')->status, 200, 'whoever signs in and out many times in a minute is in no loop';
+}
+{
     my $away = OIDC::Provider->new(tls => 0);
     my $site = OIDC::Nginx->new(http => site_conf($away, provider => 'logout_uri /logout; post_logout_uri /bye;'))->start;
     my $who = browser($site, $away);

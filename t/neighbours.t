@@ -59,6 +59,9 @@ server {
     location /mirrored { auth_oidc my_idp; mirror /mirror; $proxy }
     location = /mirror { internal; auth_oidc off; $proxy }
     location \@teapot { auth_oidc off; $proxy }
+    location /led_to_login { auth_oidc off; error_page 404 = /oidc_login; return 404; }
+    location /led_to_callback { auth_oidc off; error_page 404 = /oidc_callback?code=x&state=y; return 404; }
+    location /page_of_login { auth_oidc off; ssi on; ssi_types *; root %%DIR%%; }
     location /teapot { auth_oidc off; return 418; }
     location /off { auth_oidc off; $proxy }
     location /allowed { auth_oidc my_idp; auth_oidc_anonymous allow; proxy_set_header X-User "\$oidc_claim_sub,\$oidc_is_logged_in"; $proxy }
@@ -128,6 +131,20 @@ like $browser->fresh->get('/allowed')->body, qr/^X-User: ,\r$/m, 'allow: nobody'
     is scalar(() = $page->body =~ /^X-User: alice\r$/mg), 1, 'SSI: the part of a protected location shows the session';
     like $page->body, qr/^X-User: open:alice\r$/m, 'SSI: the open part too';
     unlike $page->body, qr/NGX_OIDC/, 'SSI: no cookie of ours';
+}
+
+# ---- our own addresses are for browsers ----
+
+for my $path ('/led_to_login', '/led_to_callback') {
+    my $answer = $browser->fresh->get($path);
+    is $answer->status, 404, "$path: an internal redirect is no call of an endpoint";
+    is_deeply [$answer->set_cookies], [], "$path: and begins no login";
+}
+$ngx->write_file('page_of_login', qq(<!--#include virtual="/oidc_login?provider=my_idp" -->));
+{
+    my $answer = $browser->fresh->get('/page_of_login');
+    is $answer->status, 200, 'a page with our login as a part';
+    is_deeply [$answer->set_cookies], [], 'begins no login';
 }
 
 # ---- cookie lines ----

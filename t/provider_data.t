@@ -76,6 +76,15 @@ for my $case (['good', {}, 302], ['bad', { status => 500 }, 503]) {
     is $op->count('discovery'), $before, 'and is not begun anew';
 }
 
+# ---- what a provider says of how long its data is good is held within bounds ----
+for my $wish ('no-store', 'max-age=0', 'no-cache, must-revalidate', 'max-age=1, private') {
+    my $path = fresh();
+    my %headers = (headers => { 'Cache-Control' => $wish, Expires => 'Thu, 01 Jan 1970 00:00:00 GMT', Age => 1000 });
+    my @before = map { $op->count($_) } qw(discovery jwks);
+    $op->with(discovery => {%headers}, jwks => {%headers}, sub { begins($browser->fresh->get($path)) or die 'no login begins' for 1 .. 6 });
+    is_deeply [map { $op->count($_) } qw(discovery jwks)], [map { $_ + 1 } @before], "Cache-Control $wish: one fetch serves for some minutes";
+}
+
 # ---- no data at all ----
 {
     my $path = fresh();

@@ -113,6 +113,22 @@ is $who->login('/app')->status, 200, 'a login works again';
 $redis->command('CLIENT', 'KILL', 'TYPE', 'normal');
 is $who->get('/app')->status, 200, 'a connection that was closed is made anew';
 
+# ---- reads go on and writes do not: nobody is told what is not so ----
+
+$redis->command('ACL', 'SETUSER', 'app', '-eval');
+is $who->get('/logout', site => 'same-origin')->status, 503, 'a session that cannot be ended: 503';
+ok has_session($who, '/app'), 'and the user is not told to be signed out';
+{
+    my $new = $who->fresh;
+    my $answer = $new->login('/app', until => 'callback');
+    is $answer->status, 503, 'a session that cannot be stored: 503';
+    is_deeply [grep { $_->{name} eq $session } $answer->set_cookies], [], 'without a cookie';
+    like $ngx->error_log, qr/\[crit\] .*fault us, rule session_store: the session could not be stored/, 'and it is our fault';
+}
+$redis->command('ACL', 'SETUSER', 'app', '+eval');
+is $who->get('/logout', site => 'same-origin')->is_redirect, 1, 'when it can be ended again, it ends';
+$who->login('/app');
+
 # ---- two hosts, one Redis ----
 
 my ($second, undef, $there) = start("redis://$account\@127.0.0.1:" . $redis->port);

@@ -16,6 +16,11 @@ my ($ngx, $op, $browser) = site(
         location /maybe { auth_oidc my_idp; auth_oidc_anonymous allow; auth_oidc_set_header X-Auth-User $oidc_claim_sub; proxy_pass http://127.0.0.1:%%PORT_raw%%; }
         location /free { auth_oidc off; proxy_pass http://127.0.0.1:%%PORT_raw%%; }
         location /moved { auth_oidc my_idp; rewrite ^ /with/moved last; }
+        location /lines { auth_oidc my_idp; set $lines "a\r\nX-Evil: 1\n\tb"; auth_oidc_set_header X-Lines $lines; proxy_pass http://127.0.0.1:%%PORT_raw%%; }
+        location /known { auth_oidc my_idp; auth_oidc_set_header X-Forwarded-For ""; auth_oidc_set_header User-Agent $oidc_claim_nothing; auth_oidc_set_header X-Auth-User $oidc_claim_sub;
+            proxy_set_header X-Chain "[$proxy_add_x_forwarded_for]"; proxy_set_header X-Agent "[$http_user_agent]"; proxy_pass http://127.0.0.1:%%PORT_raw%%; }
+        location /pages/ { auth_oidc my_idp; auth_oidc_set_header X-Auth-User $oidc_claim_sub; ssi on; ssi_types *; root %%DIR%%; }
+        location /part_with { auth_oidc my_idp; auth_oidc_set_header X-Auth-User "part $oidc_claim_sub"; proxy_pass http://127.0.0.1:%%PORT_raw%%; }
         location /any { satisfy any; allow all; auth_oidc my_idp; auth_oidc_set_header X-Auth-User $oidc_claim_sub; proxy_pass http://127.0.0.1:%%PORT_raw%%; }
 END
 
@@ -65,6 +70,36 @@ is scalar(() = $browser->get('/moved')->body =~ /^X-Auth-User:/mg), 1, 'once, al
 unlike $browser->get('/with', headers => { 'X-Empty' => 'evil' })->body, qr/X-Empty|evil/, 'an empty value removes it too';
 unlike $browser->fresh->get('/maybe', headers => { 'X_Auth_User' => 'evil' })->body, qr/auth.user/i, 'and a stranger has none';
 unlike $browser->get('/with')->body, qr/NGX_OIDC/, 'nor does our cookie reach it';
+
+# ---- variables that read a header by another way than the list ----
+
+{
+    my $known = $browser->get('/known', headers => { 'X-Forwarded-For' => '6.6.6.6', 'User-Agent' => 'evil' })->body;
+    unlike $known, qr/6\.6\.6\.6|evil/, 'no variable of nginx has the value of the client either';
+    like $known, qr/^X-Chain: \[127\.0\.0\.1\]\r$/m, '$proxy_add_x_forwarded_for begins anew';
+    like $known, qr/^X-Agent: \[\]\r$/m, '$http_user_agent is empty';
+}
+
+# ---- parts of a page are requests of their own ----
+
+mkdir $ngx->dir . '/pages';
+chmod 0755, $ngx->dir . '/pages';
+$ngx->write_file('pages/page', qq(<!--#include virtual="/free/part" -->\n<!--#include virtual="/part_with/part" -->\n));
+{
+    my $page = $browser->get('/pages/page', headers => { 'X_Auth_User' => 'evil' })->body;
+    my ($free) = $page =~ m{(GET /free/part .*?\r\n\r\n)}s;
+    my ($with) = $page =~ m{(GET /part_with/part .*?\r\n\r\n)}s;
+    unlike $free // 'missing', qr/auth.user|missing/i, 'a part whose location sets none gets none, neither the client\'s nor that of the page';
+    is_deeply [($with // '') =~ /^(X.Auth.User: .*?)\r$/mgi], ['X-Auth-User: part alice'], 'and one that sets it has it once, as it says';
+}
+
+# ---- values with line ends ----
+
+{
+    my $lines = $browser->get('/lines')->body;
+    unlike $lines, qr/^X-Evil/m, 'a value cannot end its line';
+    like $lines, qr/^X-Lines: a[^\r\n]*b\r$/m, 'and is still there';
+}
 
 like conf_error("server { auth_oidc_set_header $$_[0]; }"), $$_[1], "auth_oidc_set_header $$_[0]" for
     ['Host x', qr/"Host" in "auth_oidc_set_header" steers the request itself, write another name/], ['content_length 5', qr/steers the request itself/],

@@ -184,7 +184,9 @@ void note_use(ngx_http_request_t *r, Context &context) {
     auto *call = pool_new<StoreCall>(r->pool);
     prepare_call(r, *call, provider, context.session.cookie);
     call->done = [](StoreCall *) {};  // whether it came through, the next request will see
-    call->store->ops->touch(call);
+    if (call->store->ops->touch(call) == NGX_OK && !call->new_cookie.empty()) {
+        context.new_cookie = call->new_cookie;
+    }
 }
 
 ngx_int_t decide(ngx_http_request_t *r, const Providers &providers) {

@@ -129,6 +129,7 @@ ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status) {
 }
 
 void set_own_headers(ngx_http_request_t *r, const Answer &answer) {
+    ensure_context(r).own_answer = true;
     add_header(r, "Cache-Control", "no-store");
     add_header(r, "X-Content-Type-Options", "nosniff");
     add_header(r, "Referrer-Policy", "no-referrer");

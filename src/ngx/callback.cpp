@@ -15,6 +15,7 @@
 #include "body.hpp"
 #include "endpoints.hpp"
 #include "lookup.hpp"
+#include "session_size.hpp"
 #include "signin.hpp"
 #include "subrequest.hpp"
 
@@ -74,6 +75,9 @@ ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Erro
     failure.retry_url = login_url(exchange.provider, exchange.ticket.target);
     if (error.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
         failure.retry_after = 1;
+    }
+    if (error.rule == "session_too_large") {
+        failure.explanation = "Your account brings more along than this site can keep of a sign-in.";
     }
     return fail(r, failure);
 }
@@ -142,7 +146,7 @@ ngx_int_t drop_old_session(ngx_http_request_t *r, Context &context, Exchange &ex
     for (const Cookie &cookie : cookies_of(r, context)) {
         if (is_session_cookie(r, provider, cookie.name)) {
             StoreCall &erase = exchange.drops.emplace_back();
-            prepare_call(r, erase, provider, cookie.value);
+            prepare_call(r, erase, provider, session_value(r, context, provider, cookie));
             erase.store->ops->erase(&erase);
         }
     }
@@ -150,13 +154,12 @@ ngx_int_t drop_old_session(ngx_http_request_t *r, Context &context, Exchange &ex
 }
 
 ngx_int_t finish_save(ngx_http_request_t *r, Context &context, Exchange &exchange) {
-    StoreCall &save = exchange.save;
-    if (save.answer != Stored::found) {
-        return fail_store(
-            r, context, exchange,
-            save.answer == Stored::too_large
-                ? "the session of " + std::to_string(exchange.record.size()) + " bytes is too large for its store"
-                : "the session could not be stored");
+    if (auto error = session_size_error(r, exchange.provider, exchange.save)) {
+        close_ticket(r, context, exchange);
+        return fail_login(r, exchange, *error);
+    }
+    if (exchange.save.answer != Stored::found) {
+        return fail_store(r, context, exchange, "the session could not be stored");
     }
     return drop_old_session(r, context, exchange);
 }

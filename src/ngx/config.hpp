@@ -88,6 +88,7 @@ struct Provider {
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
     ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
     ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
+    ngx_array_t *session_keep = nullptr;  // of ngx_str_t, as written
     ngx_str_t session_uri{}, cookie_domain{}, cookie_path{};
     ngx_uint_t cookie_samesite = NGX_CONF_UNSET_UINT;
     ngx_flag_t cookie_partitioned = NGX_CONF_UNSET, cookie_prefix = NGX_CONF_UNSET;
@@ -120,6 +121,10 @@ struct Provider {
     std::vector<std::unique_ptr<Fetch>> calls;  // of this worker, which nobody waits for
     ngx_uint_t exchanges = 0;                   // of this worker, at this moment
 
+    bool says(std::string_view directive) const {
+        return std::any_of(said.begin(), said.end(),
+                           [&](const Said &one) { return view(one.command->name) == directive; });
+    }
     // The line of a directive, or of the block where it is not there.
     Where line_of(std::string_view directive) const {
         for (const Said &one : said) {

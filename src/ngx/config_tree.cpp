@@ -9,8 +9,10 @@
 #include "config_values.hpp"
 #include "module.hpp"
 #include "open_requests.hpp"
+#include "provider_conf.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
+#include "session_size.hpp"
 #include "site_page.hpp"
 
 // Weak: an nginx without the rewrite module must load us too.
@@ -245,23 +247,6 @@ void warn_nameless(ngx_conf_t *cf, const ServerConf &server, ngx_http_core_srv_c
              "it builds its redirect_uri from whatever Host a client sends");
 }
 
-// Of a login only what the configuration uses is kept: small sessions are the default.
-void keep_what_is_used(ngx_conf_t *cf, const MainConf &main, Provider &provider) {
-    oidc::Keep &keep = provider.client.keep;
-    bool expose_id = provider.entry && provider.entry->expose_id;
-    bool expose_access = provider.entry && provider.entry->expose_access;
-    keep.id_token = uses_variable(cf, "oidc_id_token") || provider.client.logout_token_hint || expose_id;
-    keep.access_token = uses_variable(cf, "oidc_access_token") || provider.revoke_on_logout == 1 || expose_access;
-    keep.refresh_token = provider.revoke_on_logout == 1;
-    keep.userinfo = uses_variable(cf, "oidc_userinfo");
-    bool streamlit = main.streamlit && provider.entry;
-    keep.claims_json = provider.session_uri.len != 0 || streamlit;
-    keep.first_claims = streamlit;
-    keep.first_tokens = streamlit && provider.session_refresh == NGX_CONF_UNSET;
-    keep.rules = main.rule_claims;
-    keep.nested = main.nested_claims;
-}
-
 ngx_int_t prepare(ngx_conf_t *cf) {
     find_secrets_blocks(cf,
                         *static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module)));
@@ -288,8 +273,8 @@ ngx_int_t complete(ngx_conf_t *cf) {
             return NGX_ERROR;
         }
         provider->store->state = main->state.get();
-        keep_what_is_used(cf, *main, *provider);
         complete_refresh(cf, *provider);
+        complete_keep(cf, *main, *provider);
     }
     for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
         auto &server = *static_cast<ServerConf *>(servers[i]->ctx->srv_conf[ngx_http_auth_oidc_module.ctx_index]);
@@ -299,6 +284,9 @@ ngx_int_t complete(ngx_conf_t *cf) {
         name_cookies(server);
         copy_names(server, *servers[i]);
         warn_nameless(cf, server, *servers[i]);
+        if (check_header_buffers(cf, server, *servers[i]) != NGX_CONF_OK) {
+            return NGX_ERROR;
+        }
     }
     for (Provider *provider : main->providers) {
         find_home(cf, *provider);

@@ -2,13 +2,28 @@
 
 #include <algorithm>
 
+#include "../oidc/chunks.hpp"
 #include "headers.hpp"
+#include "request.hpp"
 
 namespace auth_oidc {
 namespace {
 
+bool is_chunk_number(char c) {
+    return c >= '1' && c < static_cast<char>('0' + oidc::max_chunks);
+}
+
+// NAME, and NAME.1 to NAME.3 of a session that is kept in several cookies.
+std::string_view without_chunk_number(std::string_view name) {
+    size_t size = name.size();
+    return size > 2 && name[size - 2] == '.' && is_chunk_number(name[size - 1]) ? name.substr(0, size - 2) : name;
+}
+
 bool is_ours(std::string_view name, const MainConf &main) {
-    return is_reserved_cookie(name) || std::find(main.cookies.begin(), main.cookies.end(), name) != main.cookies.end();
+    const auto is_session = [&](std::string_view one) {
+        return std::find(main.cookies.begin(), main.cookies.end(), one) != main.cookies.end();
+    };
+    return is_reserved_cookie(name) || is_session(name) || is_session(without_chunk_number(name));
 }
 
 std::string_view trim_left(std::string_view text) {
@@ -231,6 +246,10 @@ void own_cookie_lines(ngx_http_request_t *r) {
     }
 }
 
+bool RequestCookies::has(std::string_view name) const {
+    return std::any_of(begin(), end(), [&](const Cookie &cookie) { return cookie.name == name; });
+}
+
 std::string_view RequestCookies::find(std::string_view name) const {
     for (const Cookie &cookie : *this) {
         if (cookie.name == name) {
@@ -258,6 +277,7 @@ std::string own_cookie_name(std::string_view name, bool secure) {
 void set_own_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age) {
     add_header(r, "Set-Cookie",
                own_cookie_name(cookie.name, secure) + "=" + std::string(cookie.value) + attributes(secure, max_age));
+    ensure_context(r).sets_cookie = true;
 }
 
 void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool secure, int64_t max_age) {
@@ -292,17 +312,55 @@ std::string session_attributes(const Provider &provider, bool secure, int64_t ma
     return provider.cookie_partitioned == 1 ? text + "; Partitioned" : text;
 }
 
+int64_t cookie_life(const Provider &provider) {
+    return provider.cookie_lifetime == 0 ? -1 : provider.cookie_lifetime;
+}
+
+void delete_cookie(ngx_http_request_t *r, const Provider &provider, const std::string &name, bool secure) {
+    add_header(r, "Set-Cookie", name + "=" + session_attributes(provider, secure, 0));
+}
+
+// Those that the browser has and the session does not need any more.
+void delete_chunks(ngx_http_request_t *r, const Provider &provider, size_t first, bool secure) {
+    const std::string name = session_cookie_name(provider, secure);
+    const RequestCookies &cookies = cookies_of(r, ensure_context(r));
+    for (size_t i = first; i < oidc::max_chunks; i++) {
+        if (cookies.has(chunk_name(name, i))) {
+            delete_cookie(r, provider, chunk_name(name, i), secure);
+        }
+    }
+}
+
 }  // namespace
 
+std::string chunk_name(std::string_view name, size_t index) {
+    return std::string(name) + (index == 0 ? std::string() : "." + std::to_string(index));
+}
+
+size_t chunk_room(const Provider &provider) {
+    size_t used = chunk_name(session_cookie_name(provider, true), 1).size() + 1 +
+                  session_attributes(provider, true, cookie_life(provider)).size();
+    return used < oidc::max_chunk_line ? oidc::max_chunk_line - used : 0;
+}
+
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure) {
-    int64_t life = provider.cookie_lifetime == 0 ? -1 : provider.cookie_lifetime;
-    add_header(
-        r, "Set-Cookie",
-        session_cookie_name(provider, secure) + "=" + std::string(value) + session_attributes(provider, secure, life));
+    std::vector<std::string> values{std::string(value)};
+    if (provider.store->ops->chunked) {
+        values = oidc::split_chunks(value, chunk_room(provider));
+    }
+    const std::string name = session_cookie_name(provider, secure);
+    const std::string attributes = session_attributes(provider, secure, cookie_life(provider));
+    for (size_t i = 0; i < values.size(); i++) {
+        add_header(r, "Set-Cookie", chunk_name(name, i) + "=" + values[i] + attributes);
+    }
+    delete_chunks(r, provider, values.size(), secure);
+    ensure_context(r).sets_cookie = true;
 }
 
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure) {
-    add_header(r, "Set-Cookie", session_cookie_name(provider, secure) + "=" + session_attributes(provider, secure, 0));
+    delete_cookie(r, provider, session_cookie_name(provider, secure), secure);
+    delete_chunks(r, provider, 1, secure);
+    ensure_context(r).sets_cookie = true;
 }
 
 }  // namespace auth_oidc

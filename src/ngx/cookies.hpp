@@ -22,6 +22,7 @@ public:
     const Cookie *begin() const { return size_ <= inline_size ? inline_ : more_.data(); }
     const Cookie *end() const { return begin() + size_; }
     std::string_view find(std::string_view name) const;  // the first one's value, or empty
+    bool has(std::string_view name) const;
 
 private:
     void add(const Cookie &cookie);
@@ -49,6 +50,10 @@ void set_cross_site_cookie(ngx_http_request_t *r, const Cookie &cookie, bool sec
 
 // With the prefix that `cookie_prefix on` asks for over https.
 std::string session_cookie_name(const Provider &provider, bool secure);
+// A session that is too long for one cookie goes into several: NAME, NAME.1 to NAME.3.
+std::string chunk_name(std::string_view name, size_t index);
+// The bytes of the value of each, so that its Set-Cookie line has at most 3,900.
+size_t chunk_room(const Provider &provider);
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure);
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure);
 

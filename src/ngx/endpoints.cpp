@@ -39,11 +39,8 @@ const Row &row_of(EndpointKind kind) {
     return rows[0];
 }
 
-// By path and server, before any location is looked for. An internal redirect never is a call of an endpoint.
+// By path and server, before any location is looked for.
 const Endpoint *find_endpoint(ngx_http_request_t *r) {
-    if (r != r->main || r->internal) {
-        return nullptr;
-    }
     for (const Endpoint &endpoint : server_conf(r)->endpoints) {
         if (endpoint.path == view(r->uri)) {
             return &endpoint;
@@ -193,13 +190,14 @@ ngx_int_t on_post_read(ngx_http_request_t *r) {
     return NGX_DECLINED;
 }
 
-// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here.
+// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here. An
+// internal redirect and a subrequest never are calls of an endpoint.
 ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
-    Context *context = get_context(r);
-    const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
     if (r != r->main || r->internal) {
         return NGX_DECLINED;
     }
+    Context *context = get_context(r);
+    const Endpoint *endpoint = context && context->endpoint ? context->endpoint : find_endpoint(r);
     if (endpoint == nullptr) {
         return check_signed_out(r);
     }

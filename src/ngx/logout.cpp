@@ -46,7 +46,7 @@ bool is_own_navigation(ngx_http_request_t *r, std::string_view origin) {
 
 // Bound to the session: a token of another browser is worth nothing here.
 std::string confirmation_purpose(const Context &context) {
-    return "logout " + std::string(context.session.cookie);
+    return "logout " + std::string(context.session.identity());
 }
 
 // return_to of the query: a path of this site, or empty.
@@ -176,8 +176,6 @@ std::optional<std::string> use_logout_cookie(ngx_http_request_t *r, Provider &pr
                                              std::string_view args) {
     bool secure = oidc::starts_with(cookie.name, host_prefix);
     set_own_cookie(r, {logout_cookie, {}}, secure, 0);
-    // An answer of somebody else's with a cookie of ours is nobody else's.
-    add_header(r, "Cache-Control", "private, no-store");
     auto query = oidc::form_decode(args);
     const std::string *state = query ? oidc::find_parameter(*query, "state") : nullptr;
     auto sent = provider.sealers->guard.open(cookie.value, logout_cookie, ngx_time());

@@ -1,5 +1,7 @@
 #include "lookup.hpp"
 
+#include "../oidc/chunks.hpp"
+
 namespace auth_oidc {
 namespace {
 
@@ -46,13 +48,13 @@ void refuse_tossed(ngx_http_request_t *r, Context &context) {
 
 enum class Step { found, absent, waits, failed };
 
-Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, const Cookie &cookie) {
+Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, std::string_view value) {
     StoreCall &call = lookup.call;
     if (call.running != nullptr) {
         return Step::waits;
     }
     if (!lookup.running) {
-        prepare_call(r, call, provider, cookie.value);
+        prepare_call(r, call, provider, value);
         if (call.store->ops->find(&call) == NGX_AGAIN) {
             lookup.running = true;
             return Step::waits;
@@ -65,6 +67,20 @@ Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, const 
     return call.answer == Stored::found ? Step::found : Step::absent;
 }
 
+void take(ngx_http_request_t *r, Context &context, Provider &provider, StoreCall &call) {
+    FoundSession &session = context.session;
+    session.provider = &provider;
+    session.cookie = call.cookie;
+    session.head = call.head;
+    session.record = call.found;
+    session.id = call.id;
+    session.has_id = call.has_id;
+    if (!call.new_cookie.empty()) {
+        context.new_cookie = std::move(call.new_cookie);
+        session.cookie = view(copy(r->main->pool, context.new_cookie));
+    }
+}
+
 // All cookies of one provider's name, from where the search stands.
 Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
     RequestCookies &cookies = cookies_of(r, context);
@@ -74,15 +90,13 @@ Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
         if (!is_session_cookie(r, provider, cookie.name)) {
             continue;
         }
-        Step step = ask(r, lookup, provider, cookie);
+        std::string_view value = lookup.running ? lookup.call.cookie : session_value(r, context, provider, cookie);
+        Step step = ask(r, lookup, provider, value);
         if (step == Step::waits || step == Step::failed) {
             return step;
         }
         if (step == Step::found && context.session.provider == nullptr) {
-            context.session.provider = &provider;
-            context.session.cookie = cookie.value;
-            context.session.head = lookup.call.head;
-            context.session.record = lookup.call.found;
+            take(r, context, provider, lookup.call);
         } else if (step == Step::found && is_tossed(r, context.session, lookup.call)) {
             refuse_tossed(r, context);
             return Step::absent;
@@ -91,7 +105,40 @@ Step search(ngx_http_request_t *r, Context &context, Provider &provider) {
     return context.session.provider ? Step::found : Step::absent;
 }
 
+// The further chunk that belongs to the first one, or nothing.
+std::optional<std::string_view> find_chunk(const RequestCookies &cookies, const std::string &name,
+                                           std::string_view mark) {
+    for (const Cookie &cookie : cookies) {
+        if (cookie.name == name) {
+            if (auto text = oidc::read_further_chunk(cookie.value, mark)) {
+                return text;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
+
+std::string_view session_value(ngx_http_request_t *r, Context &context, const Provider &provider,
+                               const Cookie &cookie) {
+    if (!provider.store->ops->chunked) {
+        return cookie.value;
+    }
+    auto first = oidc::read_first_chunk(cookie.value);
+    if (!first || first->count == 1) {
+        return first ? first->text : std::string_view();
+    }
+    std::string whole(first->text);
+    for (size_t i = 1; i < first->count; i++) {
+        auto text = find_chunk(cookies_of(r, context), chunk_name(cookie.name, i), first->mark);
+        if (!text) {
+            return {};
+        }
+        whole += *text;
+    }
+    return view(copy(r->main->pool, whole));
+}
 
 // A prefix promises that no neighbour set the cookie: where it is wished, a cookie without it counts on plain http
 // only.
@@ -106,6 +153,8 @@ bool is_session_cookie(ngx_http_request_t *r, const Provider &provider, std::str
 void prepare_call(ngx_http_request_t *r, StoreCall &call, const Provider &provider, std::string_view cookie) {
     call.answer = Stored::absent;
     call.found = {};
+    call.new_cookie.clear();
+    call.has_id = false;
     call.store = provider.store;
     call.pool = r->main->pool;
     call.log = r->connection->log;
@@ -122,6 +171,7 @@ ngx_int_t find_session(ngx_http_request_t *r, Context &context, const std::vecto
     if (!lookup.running) {
         lookup.provider = lookup.cookie = 0;
         context.session = {};
+        context.new_cookie.clear();
     }
     for (; lookup.provider < providers.size(); lookup.provider++, lookup.cookie = 0) {
         switch (search(r, context, *providers[lookup.provider])) {

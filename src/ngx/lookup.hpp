@@ -12,6 +12,10 @@ ngx_int_t find_session(ngx_http_request_t *r, Context &context, const std::vecto
 // Whether a cookie of that name holds a session of this provider.
 bool is_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view name);
 
+// What a store is asked about for that cookie: its value, put together where a session is in several cookies. Empty
+// when a part of it is missing.
+std::string_view session_value(ngx_http_request_t *r, Context &context, const Provider &provider, const Cookie &cookie);
+
 // The whole record of context.session, read when it is first asked for; null when it is gone (or nobody is signed in).
 const oidc::SessionView *load_session(ngx_http_request_t *r, Context &context);
 

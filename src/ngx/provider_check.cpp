@@ -227,6 +227,9 @@ char *check_values(ngx_conf_t *cf, const Provider &provider) {
     if (char *status = check_cookie_attributes(cf, provider); status != NGX_CONF_OK) {
         return status;
     }
+    if (char *status = check_keep(cf, provider); status != NGX_CONF_OK) {
+        return status;
+    }
     for (const std::string &alg : words(provider.id_token_signing_algs)) {
         if (!oidc::is_known_signing_alg(alg)) {
             return refuse(cf, provider,

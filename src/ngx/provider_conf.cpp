@@ -6,6 +6,7 @@
 
 #include "../oidc/http.hpp"
 #include "provider_conf.hpp"
+#include "store_cookie.hpp"
 #include "store_redis.hpp"
 #include "store_zone.hpp"
 
@@ -167,6 +168,9 @@ bool is_declared(ngx_conf_t *cf, const ngx_str_t &zone) {
 Store *make_store(ngx_conf_t *cf, Provider &provider) {
     if (is_redis_url(view(provider.session_store))) {
         return redis_store(cf, provider);
+    }
+    if (view(provider.session_store) == "cookie") {
+        return cookie_store(cf, provider);
     }
     if (provider.session_store.len != 0) {
         if (!is_declared(cf, provider.session_store)) {

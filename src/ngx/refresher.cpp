@@ -48,7 +48,7 @@ ngx_int_t go_on_without(ngx_http_request_t *r, const Context &context, const oid
 
 ngx_int_t join(ngx_http_request_t *r, Context &context, oidc::Due due) {
     Refresher &refresher = *main_conf(r)->refresher;
-    const oidc::Digest session = oidc::sha256("refresh " + std::string(context.session.cookie));
+    const oidc::Digest session = oidc::sha256("refresh " + std::string(context.session.identity()));
     if (RefreshFlight *flight = refresher.find(session)) {
         return due == oidc::Due::now ? wait_here(r, context, *flight) : NGX_OK;
     }
@@ -131,7 +131,8 @@ char *set_session_refresh(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     return static_cast<char *>(NGX_CONF_OK);
 }
 
-// Stragglers of a sealed cookie carry the old refresh token: there it has to be asked for.
+// What has to be kept for it says complete_keep. Stragglers of a sealed cookie carry the old refresh token: there it
+// has to be asked for.
 void complete_refresh(ngx_conf_t *cf, Provider &provider) {
     ngx_conf_init_value(provider.session_refresh, view(provider.session_store) != "cookie");
     ngx_conf_init_value(provider.session_recheck, 0);
@@ -139,11 +140,6 @@ void complete_refresh(ngx_conf_t *cf, Provider &provider) {
     policy.on = provider.session_refresh == 1;
     policy.recheck = provider.session_recheck;
     policy.id_token = uses_variable(cf, "oidc_id_token");
-    oidc::Keep &keep = provider.client.keep;
-    keep.refresh_token = policy.watches();
-    const bool by_userinfo = policy.recheck > 0 && provider.client.userinfo;
-    keep.access_token = keep.access_token || by_userinfo;
-    keep.userinfo = keep.userinfo || by_userinfo;
 }
 
 }  // namespace auth_oidc

@@ -41,7 +41,7 @@ ngx_int_t keep_fresh(ngx_http_request_t *r, Context &context);
 
 // The setter of session_refresh.
 char *set_session_refresh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-// Defaults, and what has to be kept of a login for it.
+// Its defaults.
 void complete_refresh(ngx_conf_t *cf, Provider &provider);
 
 }  // namespace auth_oidc

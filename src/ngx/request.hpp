@@ -24,13 +24,18 @@ class SignOut;
 
 // Whose session a request carries.
 struct FoundSession {
-    Provider *provider = nullptr;  // null: anonymous
-    std::string_view cookie;       // the session cookie's value
-    std::string_view token;        // or the access token that came in place of one
+    Provider *provider = nullptr;        // null: anonymous
+    std::string_view cookie;             // the session cookie's value
+    std::string_view token;              // or the access token that came in place of one
+    std::array<unsigned char, 16> id{};  // where has_id
+    bool has_id = false;
     oidc::SessionHead head;
     std::string_view record;                // where the look-up brought it along
     std::optional<oidc::SessionView> view;  // once a claim or a token was asked for
     bool loaded = false;
+
+    // What stays the same while the session lives.
+    std::string_view identity() const { return has_id ? oidc::bytes(id.data(), id.size()) : cookie; }
 };
 
 // A search for the session of one provider after the other, over every cookie of the right name. Goes on where it
@@ -52,6 +57,9 @@ struct Context {
 
     Lookup lookup;
     FoundSession session;
+    std::string new_cookie;              // the value of the session's cookie from now on: goes out with the answer
+    bool sets_cookie = false;            // the answer sets or deletes a cookie of ours
+    bool own_answer = false;             // and it has the headers of one of our own
     Provider *login_provider = nullptr;  // the one that $oidc_login_url is about
 
     const Endpoint *endpoint = nullptr;

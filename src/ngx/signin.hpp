@@ -7,6 +7,9 @@
 
 namespace auth_oidc {
 
+// All tickets of a browser together: two 4 KB cookies too many and nginx answers 400 to every page.
+constexpr size_t max_ticket_bytes = 2500;
+
 struct LoginWish {
     std::string target;                   // where to return to
     oidc::Parameters extra;               // beside extra_auth_args, over them

@@ -1,6 +1,7 @@
 // Session stores: one small table of functions, filled by each store.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -54,8 +55,11 @@ struct StoreCall {
     Stored answer = Stored::absent;
     oidc::SessionHead head{};  // find, load
     std::string_view found;    // load: the whole record, in `pool`. Also find, where a look-up takes a round trip
-    std::string new_cookie;    // create, replace: the session cookie's value from now on
-    uint64_t erased = 0;       // erase_sid, erase_sub: how many sessions ended
+    std::string
+        new_cookie;  // create, replace: the session cookie's value from now on; find, load, touch: if it changes
+    std::array<unsigned char, 16> id{};  // find, load, where has_id: of the session, whose cookie may change
+    bool has_id = false;
+    uint64_t erased = 0;  // erase_sid, erase_sub: how many sessions ended
 
     // Called once when a function returned NGX_AGAIN.
     void (*done)(StoreCall *call) = nullptr;
@@ -77,6 +81,7 @@ struct StoreOps {
     void (*cancel)(StoreCall *call);    // forget a running call; done will not be called. Null where nothing ever runs.
     void (*leave)(const Store &store);  // the worker ends: connections are closed. Null where there are none.
     bool of_many_hosts = false;         // another host may end a session, and nobody here is told
+    bool chunked = false;               // a cookie's value may be cut into several cookies
 };
 
 inline StoreCall::~StoreCall() {

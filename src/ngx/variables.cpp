@@ -39,7 +39,7 @@ void read_provider(ngx_http_request_t *, Context &context, Value *value) {
 // One way: it names the session in a log and opens nothing.
 void read_session_id(ngx_http_request_t *r, Context &context, Value *value) {
     if (context.session.provider && context.session.token.empty()) {
-        oidc::Digest digest = oidc::sha256("session id " + std::string(context.session.cookie));
+        oidc::Digest digest = oidc::sha256("session id " + std::string(context.session.identity()));
         set_copy(r, value, oidc::base64url_encode(oidc::bytes(digest).substr(0, 16)));
     }
 }
