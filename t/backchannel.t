@@ -8,7 +8,12 @@ use lib "$FindBin::Bin/lib";
 
 use OIDC::Test;
 
-my ($ngx, $op, $browser) = site(provider => 'backchannel_logout_uri /backchannel;', workers => 2);
+my $op = OIDC::Provider->new;
+# Two clients of one issuer share the path.
+my $second = provider_conf($op, name => 'second', provider => 'redirect_uri /second_callback; cookie_name SECOND; backchannel_logout_uri /backchannel;')
+    =~ s/client_id [^;]*/client_id second-app/r;
+my ($ngx, undef, $browser) = site(op => $op, nginx => { workers => 2 }, provider => 'backchannel_logout_uri /backchannel;', http => $second,
+    server => 'location /second { auth_oidc second; try_files /none @in; } location @in { return 200 "in\n"; }');
 my $event = 'http://schemas.openid.net/event/backchannel-logout';
 my %form = (headers => { 'Content-Type' => 'application/x-www-form-urlencoded' });
 
@@ -31,25 +36,35 @@ my $alice = visitor('alice', 'sid-1');
 my $other = visitor('alice', 'sid-2');
 my $bob = visitor('bob', 'sid-3');
 
-my @bad = (
-    ['another issuer', iss => 'https://other.example.com'], ['no issuer', iss => undef],
-    ['another audience', aud => 'other'], ['no audience', aud => undef], ['aud is a number', aud => 5],
-    ['iat is missing', iat => undef], ['iat is a text', iat => 'now'], ['iat is old', iat => time - 1000],
-    ['iat is in the future', iat => time + 1000], ['iat is negative', iat => -1],
-    ['expired', exp => time - 1000], ['exp is a text', exp => 'later'], ['not yet', nbf => time + 1000],
-    ['no jti', jti => undef], ['an empty jti', jti => ''], ['jti is a number', jti => 5],
-    ['no events', events => undef], ['events is a text', events => $event], ['another event', events => { other => {} }],
-    ['the event is a text', events => { $event => 'yes' }], ['a nonce', nonce => 'x'], ['an empty nonce', nonce => ''],
-    ['neither sid nor sub', sid => undef], ['sid is empty', sid => ''], ['sid is a number', sid => 7],
-    ['sub is an array', sub => ['alice']],
-    ['typ of an ID token', how => { header => { typ => 'id+jwt' } }], ['typ of an access token', how => { header => { typ => 'at+jwt' } }],
-    ['alg none', how => { header => { typ => 'logout+jwt', alg => 'none' } }], ['crit', how => { header => { typ => 'logout+jwt', crit => ['x'] } }],
+# By the rule that refuses it: every other one is content with the token.
+my %bad = (
+    iss => [['another issuer', iss => 'https://other.example.com'], ['no issuer', iss => undef]],
+    aud => [['another audience', aud => 'other'], ['no audience', aud => undef], ['aud is a number', aud => 5]],
+    iat => [['iat is missing', iat => undef], ['iat is a text', iat => 'now'], ['iat is old', iat => time - 1000],
+        ['iat is in the future', iat => time + 1000], ['iat is negative', iat => -1]],
+    exp => [['expired', exp => time - 1000], ['exp is a text', exp => 'later']],
+    nbf => [['not yet', nbf => time + 1000], ['nbf is a text', nbf => 'soon']],
+    jti => [['no jti', jti => undef], ['an empty jti', jti => ''], ['jti is a number', jti => 5]],
+    events => [['no events', events => undef], ['events is a text', events => $event], ['another event', events => { other => {} }],
+        ['the event is a text', events => { $event => 'yes' }]],
+    nonce => [['a nonce', nonce => 'x'], ['an empty nonce', nonce => '']],
+    subject => [['neither sid nor sub', sid => undef], ['sid is empty', sid => ''], ['sid is a number', sid => 7], ['sub is an array', sub => ['alice']]],
+    typ => [['typ of an ID token', how => { header => { typ => 'id+jwt' } }], ['typ of an access token', how => { header => { typ => 'at+jwt' } }]],
+    jws_alg => [['alg none', how => { header => { typ => 'logout+jwt', alg => 'none' } }], ['an alg that is not offered', how => { alg => 'ES256' }],
+        ['HS256 with the client secret', how => { alg => 'HS256' }]],
+    jws_header => [['crit', how => { header => { typ => 'logout+jwt', crit => ['x'] } }]],
+    jws_signature => [['signed by another key', how => { key => 'rs2', header => { kid => 'rs' } }], ['a signature of nothing', how => { signature => 'garbage' }]],
 );
-for my $bad (@bad) {
-    my ($name, %claims) = @$bad;
-    my $answer = send_token($op->logout_token(sid => 'sid-1', %claims));
-    is $answer->status, 400, "$name: 400";
-    is $answer->header('Cache-Control'), 'no-store', "$name: no-store";
+for my $rule (sort keys %bad) {
+    for my $bad (@{ $bad{$rule} }) {
+        my ($name, %claims) = @$bad;
+        my $mark = length $ngx->error_log;
+        my $answer = send_token($op->logout_token(sid => 'sid-1', %claims));
+        is $answer->status, 400, "$name: 400";
+        is $answer->header('Cache-Control'), 'no-store', "$name: no-store";
+        my $full = $rule =~ /^jws/ ? $rule : "logout_token_$rule";
+        ok $ngx->wait_log(qr/back-channel logout refused, provider "\w+", rule $full: /, $mark), "$name: by its own rule";
+    }
 }
 is send_token('not.a.token')->status, 400, 'no token at all';
 is send_token('x' x 40_000)->status, 400, 'too long a token';
@@ -76,6 +91,17 @@ ok !has_session($_), 'ends all of that user' for $other, $third;
 ok has_session($bob), 'and nobody else';
 is send_token($op->logout_token(sid => 'sid-3', sub => 'bob', how => { header => {} }))->status, 200, 'without a typ';
 ok !has_session($bob), 'ends it';
+{
+    my ($mine, $theirs) = (visitor('carol', 'sid-5'), $browser->fresh);
+    $op->configure(client_id => 'second-app');
+    $op->with(claims => { sub => 'carol', sid => 'sid-5' }, sub { $theirs->login('/second') });
+    is $theirs->get('/second')->status, 200, 'the same user at the second client';
+    is send_token($op->logout_token(sub => 'carol'))->status, 200, 'a token for the second client';
+    is $theirs->get('/second')->status, 302, 'ends the session there';
+    ok has_session($mine), 'and not that of the first one';
+    is send_token($op->logout_token(sub => 'carol', aud => ['x', 'web-app:1']))->status, 200, 'and the other way round';
+    ok !has_session($mine), 'the audience says whose session it is';
+}
 unlike $ngx->access_log . $ngx->error_log, qr/logout_token=/, 'no log has a token';
 
 done_testing;

@@ -9,6 +9,7 @@ namespace auth_oidc {
 ngx_int_t serve_callback(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_login(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_session(ngx_http_request_t *r, Context &context);
+ngx_int_t serve_session_frame(ngx_http_request_t *r, Context &context);  // session_uri?frame
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context);
 ngx_int_t serve_resource(ngx_http_request_t *r, Context &context);
@@ -16,6 +17,11 @@ ngx_int_t serve_backchannel(ngx_http_request_t *r, Context &context);
 
 // Tells the provider that these tokens are of no use any more (RFC 7009). The calls belong to the worker; nobody waits.
 void revoke_tokens(ngx_http_request_t *r, Provider &provider, const oidc::SessionView &session);
+
+// Ends the session that the request's cookie names, and the cookie. The answer does not wait for the store.
+void end_session(ngx_http_request_t *r, Context &context);
+// A request that another site did not cause: Sec-Fetch-Site, or without it an Origin or Referer of ours.
+bool is_own_request(ngx_http_request_t *r, std::string_view origin);
 
 // Whether `iss`, a token's own word, speaks for the provider.
 bool is_issuer(const Provider &provider, std::string_view iss);

@@ -64,7 +64,7 @@ void keep_what_is_used(ngx_conf_t *cf, const Provider &provider, oidc::Keep &kee
     keep.access_token = uses_variable(cf, "oidc_access_token") || revokes || asks_userinfo || shows_access;
     keep.refresh_token = revokes || provider.refresh.watches();
     keep.userinfo = uses_variable(cf, "oidc_userinfo") || asks_userinfo;
-    keep.claims_json = provider.session_uri.len != 0;
+    keep.claims_json = keep.session_state = provider.session_uri.len != 0;
     keep.claims = used_claims(cf);
 }
 

@@ -30,20 +30,6 @@ namespace {
 constexpr size_t state_size = 43;           // of a random token
 constexpr int64_t confirmation_life = 600;  // seconds
 
-// A navigation that another site did not cause: Sec-Fetch-Site, or without it an Origin or Referer of ours.
-bool is_own_navigation(ngx_http_request_t *r, std::string_view origin) {
-    std::string_view site = request_header(r, "sec-fetch-site");
-    if (!site.empty()) {
-        return site == "same-origin" || site == "none";
-    }
-    std::string_view source = request_header(r, "origin");
-    if (source.empty()) {
-        source = request_header(r, "referer");
-    }
-    auto url = oidc::http::parse_url(source.substr(0, source.find('#')));
-    return url && url->origin() == origin;
-}
-
 // Bound to the session: a token of another browser is worth nothing here.
 std::string confirmation_purpose(const Context &context) {
     return "logout " + std::string(context.session.identity());
@@ -203,6 +189,19 @@ std::string target_after(ngx_http_request_t *r, Provider &provider, std::string_
 
 }  // namespace
 
+bool is_own_request(ngx_http_request_t *r, std::string_view origin) {
+    std::string_view site = request_header(r, "sec-fetch-site");
+    if (!site.empty()) {
+        return site == "same-origin" || site == "none";
+    }
+    std::string_view source = request_header(r, "origin");
+    if (source.empty()) {
+        source = request_header(r, "referer");
+    }
+    auto url = oidc::http::parse_url(source.substr(0, source.find('#')));
+    return url && url->origin() == origin;
+}
+
 ngx_int_t check_signed_out(ngx_http_request_t *r) {
     for (Provider *provider : server_conf(r)->providers) {
         if (!is_way_back(r, *provider)) {
@@ -255,7 +254,7 @@ ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {
     if (!origin) {
         return fail(r, {nullptr, origin.error(), {}, "logout", 0, {}});
     }
-    bool own = is_own_navigation(r, *origin);
+    bool own = is_own_request(r, *origin);
     std::string form;
     if (post && !own) {
         ngx_int_t read = read_form(r, context, form);

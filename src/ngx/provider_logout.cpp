@@ -112,16 +112,23 @@ bool is_issuer(const Provider &provider, std::string_view iss) {
 
 namespace {
 
-// By the token's own word, which the signature has to confirm afterwards.
+// By the token's own word, which the signature has to confirm afterwards. Two clients of one issuer are told apart by
+// the audience.
 Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
     auto parsed = oidc::parse_jws(token);
     std::string issuer = parsed ? parsed->claims.string("iss").value_or("") : "";
+    auto audience = parsed ? parsed->claims.list("aud") : std::nullopt;
+    Provider *found = nullptr;
     for (Provider *provider : endpoint.providers) {
-        if (is_issuer(*provider, issuer)) {
+        if (!is_issuer(*provider, issuer)) {
+            continue;
+        }
+        if (audience && oidc::contains(*audience, provider->client.client_id)) {
             return provider;
         }
+        found = found ? found : provider;
     }
-    return endpoint.providers[0];
+    return found ? found : endpoint.providers[0];
 }
 
 // ---- the front channel ----
@@ -171,7 +178,9 @@ bool may_use_cookie(ngx_http_request_t *r, Context &context, const FrontQuery &q
            session->field(oidc::Field::sid) == query.sid;
 }
 
-void erase_by_cookie(ngx_http_request_t *r, Context &context) {
+}  // namespace
+
+void end_session(ngx_http_request_t *r, Context &context) {
     auto *call = pool_new<StoreCall>(r->pool);
     prepare_call(r, *call, *context.session.provider, context.session.cookie);
     call->done = [](StoreCall *) {};
@@ -180,8 +189,6 @@ void erase_by_cookie(ngx_http_request_t *r, Context &context) {
     delete_session_cookie(r, *context.session.provider, base && is_secure(*base));
     main_conf(r)->state->add(Count::logouts);
 }
-
-}  // namespace
 
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
@@ -196,7 +203,7 @@ ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     }
     FrontQuery query = read_front(view(context.query));
     if (found == NGX_OK && may_use_cookie(r, context, query)) {
-        erase_by_cookie(r, context);
+        end_session(r, context);
     }
     erase_by_sid(r, context, query);
     Answer answer;

@@ -34,6 +34,9 @@ std::string claims_of(const oidc::SessionView *session) {
 }  // namespace
 
 ngx_int_t serve_session(ngx_http_request_t *r, Context &context) {
+    if (oidc::starts_with(view(r->args), "frame")) {
+        return serve_session_frame(r, context);
+    }
     if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
         return refuse_method(r, "GET, HEAD");
     }

@@ -89,6 +89,12 @@ const char *find_protocol_duplicate(const Parameters &parameters) {
     return nullptr;
 }
 
+// Session Management 1.0 section 2: no blanks, it is sent behind one.
+bool is_session_state(std::string_view text) {
+    const auto is_visible = [](unsigned char c) { return c > 0x20 && c < 0x7f; };
+    return !text.empty() && text.size() <= 256 && std::all_of(text.begin(), text.end(), is_visible);
+}
+
 // `state` names a cookie: nothing that is not ours may get that far.
 bool is_state_text(std::string_view text) {
     const auto is_base64url = [](unsigned char c) {
@@ -208,7 +214,8 @@ Result<Callback> read_callback(std::string_view form) {
                       value("error"),
                       value("error_description"),
                       value("response"),
-                      find_parameter(*parameters, "iss") != nullptr};
+                      find_parameter(*parameters, "iss") != nullptr,
+                      value("session_state")};
     // A signed response (JARM) has its state inside.
     if (callback.state.empty() && callback.response.empty()) {
         return browser_error("callback_state", "there is no state");
@@ -242,6 +249,7 @@ Action Login::resume(const Callback &callback, int64_t now) {
     }
     state_ = callback.state;
     code_ = callback.code;
+    session_state_ = callback.session_state;
     // RFC 6749 4.1.3: the redirect_uri as it was sent, not as it would be built now.
     auto request = token_request(client_, data_->metadata, {code_, ticket_.redirect_uri, ticket_.verifier}, now);
     if (!request) {
@@ -340,6 +348,9 @@ Action Login::finish(const Json &userinfo, int64_t now) {
     session[Field::claims_json] = keep.claims_json ? merged.dump() : "";
     session[Field::userinfo] = keep.userinfo && userinfo ? userinfo.dump() : "";
     session.claims = claim_table(merged, keep);
+    if (keep.session_state && is_session_state(session_state_) && !data_->metadata.check_session_iframe.empty()) {
+        session.claims.emplace_back(session_state_key, session_state_);
+    }
     return signed_in;
 }
 

@@ -36,6 +36,7 @@ Result<LoginBegun> begin_login(const Client &client, const Metadata &metadata, c
 struct Callback {
     std::string state, code, iss, error, error_description, response;
     bool has_iss = false;
+    std::string session_state{};  // Session Management 1.0 section 2
 };
 Result<Callback> read_callback(std::string_view form);
 
@@ -73,7 +74,7 @@ private:
     Ticket ticket_;
     Step step_ = Step::callback;
     bool keys_fetched_ = false;
-    std::string state_, code_;
+    std::string state_, code_, session_state_;
     struct Tokens {
         std::string access_token, id_token, refresh_token;
         int64_t expires_in = -1;

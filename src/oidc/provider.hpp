@@ -21,6 +21,7 @@ struct Keep {
     bool refresh_token = false;
     bool claims_json = false;                         // all claims as JSON, for nested names and "who am I"
     bool userinfo = false;                            // UserInfo's answer as it came
+    bool session_state = false;                       // where the provider has a check_session_iframe
     bool first_claims = false, first_tokens = false;  // as at the login, beside the renewed ones
     bool all_claims = true;                           // every top-level claim in the flat table; else those named
     std::vector<std::string> claims;

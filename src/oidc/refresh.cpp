@@ -70,7 +70,7 @@ const std::string *claim_of(const Session &session, std::string_view name) {
     return nullptr;
 }
 
-constexpr std::string_view frozen_prefix = "\x03";
+constexpr std::string_view frozen_prefix = "\x04";
 
 // What is about to be renewed, as it was at the login.
 void freeze(Session &session, const Keep &keep) {
@@ -117,13 +117,14 @@ void replace_userinfo(Session &session, const Json &userinfo, const Keep &keep) 
 void replace_claims(Session &session, const Json &claims, const Json &userinfo, const Keep &keep) {
     const Json merged = userinfo ? merge_claims(claims, userinfo) : claims;
     session[Field::claims_json] = keep.claims_json ? merged.dump() : "";
-    auto table = claim_table(merged, keep);
+    auto fresh = claim_table(merged, keep);
+    // These are of the login, and no refresh has others.
     for (auto &claim : session.claims) {
-        if (starts_with(claim.first, frozen_prefix)) {
-            table.push_back(std::move(claim));
+        if (claim.first == session_state_key || starts_with(claim.first, frozen_prefix)) {
+            fresh.push_back(std::move(claim));
         }
     }
-    session.claims = std::move(table);
+    session.claims = std::move(fresh);
 }
 
 Error out_of_step() {

@@ -36,6 +36,8 @@ struct SessionHead {
     } fields[field_count];
 };
 constexpr uint32_t session_format = 1;
+// Under this name among the claims, where no claim of a provider's is looked for: session_state of the login.
+constexpr const char *session_state_key = "\x03session_state";
 
 struct Session {
     SessionHead head;  // fields, claim_count and size are filled by write_session

@@ -21,7 +21,7 @@ my %running;
 
 my %known = map { $_ => 1 } qw(claims drop json append alg key header header_json header_append header_text payload hmac signature
     mangle id_token keys metadata callback callback_add response
-    discovery jwks authorize token refresh userinfo end_session revoke introspect par);
+    discovery jwks authorize token refresh userinfo end_session revoke introspect par check_session session_state);
 
 # Options with their defaults; any other member of the provider's metadata goes into `metadata`.
 sub new {

@@ -12,7 +12,7 @@ use MIME::Base64 qw(decode_base64 decode_base64url encode_base64url);
 use OIDC::Form qw(form_encode random_token unescape);
 
 my $json = JSON::PP->new->canonical->utf8->allow_nonref;
-my %names = ('/.well-known/openid-configuration' => 'discovery', map { ("/$_" => $_) } qw(jwks authorize token userinfo end_session revoke introspect par));
+my %names = ('/.well-known/openid-configuration' => 'discovery', map { ("/$_" => $_) } qw(jwks authorize token userinfo end_session revoke introspect par check_session session_state));
 
 sub new { my ($class, %option) = @_; return bless { %option, codes => {}, access => {}, refresh => {}, pushed => {}, secrets => [] }, $class }
 
@@ -66,6 +66,7 @@ sub at_discovery {
         authorization_response_iss_parameter_supported => JSON::PP::true,
         backchannel_logout_supported                   => JSON::PP::true,
         $config->{par} ? (pushed_authorization_request_endpoint => "$issuer/par") : (),
+        $config->{check_session} ? (check_session_iframe => "$issuer/check_session") : (),
         %{ $config->{metadata} || {} },
     );
     my $text = OIDC::Provider::Keys::document(\%metadata, set => $knobs->{metadata}, map { $_ => $knobs->{discovery}{$_} } qw(drop json append));
@@ -110,9 +111,10 @@ sub at_authorize {
     return page($request, 'scope without openid') unless grep { $_ eq 'openid' } split / /, $query->{scope} // '';
     return page($request, 'no state') unless length($query->{state} // '');
     return page($request, 'PKCE') if $config->{pkce} eq 'required' && ($query->{code_challenge_method} // '') ne 'S256';
-    my %answer = (state => $query->{state}, iss => $config->{issuer});
+    my %answer = (state => $query->{state}, iss => $config->{issuer}, $config->{check_session} ? (session_state => 'hash.salt') : ());
     my $callback = $knobs->{callback} || {};
     if (!defined $callback->{error}) {
+        $self->{signed_out} = 0;
         my $code = $answer{code} = $self->made(random_token());
         $request->{sid} = random_token(12);
         $self->{codes}{$code} = { query => $query, sid => $request->{sid}, auth_time => time };
@@ -316,11 +318,30 @@ sub at_revoke {
     return { body => '', type => 'text/plain' };
 }
 
+# Session Management 1.0: the provider's frame asks for each message whether the state is still the same; signing out changes it.
+sub at_check_session {
+    return { type => 'text/html', body => <<'END' };
+<!DOCTYPE html><script>
+addEventListener('message', async (message) => {
+  const asked = `session_state?m=${encodeURIComponent(message.data)}&o=${encodeURIComponent(message.origin)}`;
+  message.source.postMessage(await (await fetch(asked)).text(), message.origin);
+});
+</script>
+END
+}
+
+sub at_session_state {
+    my ($self, $request) = @_;
+    my $right = ($request->{query}{m} // '') eq "$self->{config}{client_id} hash.salt";
+    return { type => 'text/plain', body => !$right ? 'error' : $self->{signed_out} ? 'changed' : 'unchanged' };
+}
+
 # OpenID RP-Initiated Logout: back only to a registered address.
 sub at_end_session {
     my ($self, $request) = @_;
     my $query = { %{ $request->{query} }, %{ $request->{form} } };
     my $back = $query->{post_logout_redirect_uri};
+    $self->{signed_out} = 1;
     return { body => "signed out\n", type => 'text/plain' } unless defined $back;
     my $allowed = $self->{config}{post_logout_redirect_uris};
     return page($request, "post_logout_redirect_uri $back is not registered") if $allowed && !grep { $_ eq $back } @$allowed;
