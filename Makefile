@@ -248,6 +248,13 @@ demo: ## install what is missing, build, and show a sign-in with a real provider
 	@$(MAKE) -s $(node)
 	@OIDC_BUILD=$(out) OIDC_NODE=$(node_dir) pkg/demo start
 
+.PHONY: demo-streamlit
+demo-streamlit: ## the same with a Streamlit application, which it installs in the build folder
+	@pkg/deps install demo-streamlit
+	@$(MAKE) module
+	@$(MAKE) -s $(node)
+	@OIDC_BUILD=$(out) OIDC_NODE=$(node_dir) pkg/demo start-streamlit
+
 .PHONY: demo-stop
 demo-stop: ## stop what `make demo` left running
 	@OIDC_BUILD=$(out) pkg/demo stop

@@ -41,10 +41,21 @@ for my $name (sort keys %inside) {
     like $page->body, qr/Hello, carol/, "$name: and the application knows who came";
 }
 
+# The secrets.toml that the documentation of Streamlit shows.
+my $secrets = $nginx->write_file('secrets.toml', <<'END', 0600);
+[auth]
+redirect_uri = "http://localhost:8501/oauth2callback"
+cookie_secret = "a secret of at least thirty-two characters"
+client_id = "my-app"
+client_secret = "my-secret"
+server_metadata_url = "https://accounts.google.com/.well-known/openid-configuration"
+END
+
 # As files stand: the whole of each, with its own values.
 for my $file (glob "$OIDC::Nginx::CHECKOUT/conf-examples/*.conf") {
     my $dir = $nginx->dir;
     my $text = fill(OIDC::Nginx::slurp($file), load_module => OIDC::Nginx::module_file());
+    $text = fill($text, oidc_secrets => $secrets) if $text =~ /^\s*oidc_secrets /m;
     my $path = $nginx->write_file('example.conf', "pid $dir/example.pid;\n" . $text =~ s/^http \{/http { access_log off;/mr);
     my $said = join "\n", do { my $binary = OIDC::Nginx::nginx_binary(); scalar `$binary -t -p $dir -c $path -e stderr 2>&1` };
     like $said, qr/test is successful/, "$file is taken by nginx -t as it stands";

@@ -13,7 +13,7 @@ import https from 'node:https';
 import { page, readForm, text } from './pages.mjs';
 import { load } from './from-build.mjs';
 
-const { Provider } = await load('oidc-provider');
+const { Provider, interactionPolicy } = await load('oidc-provider');
 // It warns that it keeps everything in memory only: that is the point here.
 console.warn = () => {};
 const settings = JSON.parse(process.argv[2] ?? '{}');
@@ -47,6 +47,12 @@ const claimsOf = (name) => ({
   email_verified: true,
 });
 
+// Streamlit sends prompt=select_account, which this provider does not know by itself. It is known here, and changes nothing.
+const policy = interactionPolicy.base();
+const selectAccount = new interactionPolicy.Prompt({ name: 'select_account', requestable: true });
+selectAccount.checks.clear();
+policy.add(selectAccount);
+
 const configuration = {
   clients,
   clientDefaults: { grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] },
@@ -64,7 +70,7 @@ const configuration = {
   conformIdTokenClaims: settings.conform ?? false,
   pkce: { methods: ['S256'], required: () => settings.pkce_required ?? false },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => claimsOf(id) }),
-  interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+  interactions: { policy, url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   // Whoever signs in has agreed already, so that there is one page and not two.
   async loadExistingGrant({ oidc }) {
     const grant = new oidc.provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });

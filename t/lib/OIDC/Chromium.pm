@@ -62,13 +62,13 @@ server {
 END
 }
 
-# Runs t/browser/NAME.mjs. Each line "ok - name" or "not ok - name # detail" that it prints becomes a test.
+# Runs t/browser/NAME.mjs; `more` are settings of the test's own. Each line "ok - name" or "not ok - name # detail" that it prints becomes a test.
 sub visit {
     my ($self, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $script = "$OIDC::Nginx::CHECKOUT/t/browser/$name.mjs";
     my ($spki) = OIDC::Nginx::slurp("$self->{certificates}/spki") =~ /(\S+)/;
-    my $settings = JSON::PP->new->utf8->canonical->encode({ site => $self->{site}, issuer => $self->{issuer}, plain => $self->{provider}->issuer, spki => $spki });
+    my $settings = JSON::PP->new->utf8->canonical->encode({ site => $self->{site}, issuer => $self->{issuer}, plain => $self->{provider}->issuer, spki => $spki, %{ $self->{more} || {} } });
     my $pid = open my $lines, '-|', 'node', $script, $settings or die "node: $!\n";
     while (defined(my $line = readline $lines)) {
         my ($not, $what, $detail) = $line =~ /^(not )?ok - (.*?)(?: # (.*))?$/ or next;
