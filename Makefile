@@ -151,6 +151,24 @@ test: ## install what is missing, build, and run every test (TESTS=t/x.t ARGS=-v
 run-tests:
 	@$(prove) $(ARGS) $(or $(TESTS),$(all_tests))
 
+# ---- other releases of nginx ----
+
+# What runs on each release: all that needs a server on Debian 13's, and on the newest one the main flow. Its binary brings newer
+# libraries along, so that an upgrade in place has no program to start.
+tests_on_trixie = $(sort $(wildcard t/*.t t/real/*.t))
+tests_on_sid = t/lib.t t/conf.t t/login.t t/callback.t t/logout.t t/zone.t t/set_header.t
+
+.PHONY: test-all
+test-all: test ## `test`, then the regression tests on Debian 13's nginx, and the main ones on sid's
+	@pkg/deps require test
+	@for suite in trixie sid; do $(MAKE) test-on SUITE=$$suite || exit 1; done
+
+.PHONY: test-on
+test-on:
+	@t/tools/nginx-of $(SUITE) $(out)/$(SUITE)
+	@$(MAKE) module BUILD=$(BUILD)/$(SUITE)/module NGINX_SRC=$(out)/$(SUITE)/usr/share/nginx/src
+	@OIDC_NGINX=$(out)/$(SUITE)/nginx $(MAKE) run-tests BUILD=$(BUILD)/$(SUITE)/module node_dir=$(node_dir) TESTS='$(or $(TESTS),$(tests_on_$(SUITE)))'
+
 # ---- more thorough ----
 
 formatted = $(wildcard src/*/*.cpp src/*/*.hpp t/unit/*.cpp t/unit/*.hpp t/fuzz/*.cpp t/tools/*.cpp)

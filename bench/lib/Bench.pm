@@ -10,9 +10,11 @@ use IO::Socket::INET;
 use OIDC::Browser;
 use OIDC::Nginx;
 use OIDC::Provider;
+use List::Util qw(sum);
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
+use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(site backend sign_in get_many pipeline wrk cpu_time kept_memory median processors pin);
+our @EXPORT_OK = qw(site backend sign_in get_many latencies pipeline wrk cpu_time kept_memory median processors pin);
 
 # Claims as a company's provider sends them: about 600 bytes.
 my %user = (
@@ -38,14 +40,16 @@ END
 }
 
 # The site. `callgrind`: the one process that serves it is counted. `redirect`: where /moved sends everybody. `bare`: without the module.
+# `store`: another session_store. `workers`: how many.
 sub site {
     my ($backend, %option) = @_;
     my $op = $option{op} || OIDC::Provider->new(tls => 0, user => \%user);
     my $class = $option{callgrind} ? 'Bench::Callgrind' : 'OIDC::Nginx';
     my $http = site_text($backend, $op, $option{redirect} // '/');
+    $http =~ s/session_store \Kbench/$option{store}/ if $option{store};
     $http = bare($http) if $option{bare};
     my $nginx = $class->new(
-        module => !$option{bare}, log_level => 'warn', main => $option{callgrind} ? 'master_process off;' : '', http => $http);
+        module => !$option{bare}, workers => $option{workers} // 1, log_level => 'warn', main => $option{callgrind} ? 'master_process off;' : '', http => $http);
     mkdir "$nginx->{dir}/www" or die "cannot make a folder: $!";
     $nginx->write_file('www/file', 'x' x 100 . "\n");
     $nginx->start;
@@ -159,6 +163,12 @@ sub get_many {
     return $answer;
 }
 
+# One after the other too: microseconds of each, the shortest first.
+sub latencies {
+    my ($ask, $count) = @_;
+    return sort { $a <=> $b } map { my $start = time; $ask->(); (time - $start) * 1_000_000 } 1 .. $count;
+}
+
 # Many requests at a time, as a flood comes. Returns how many were answered with the status. A connection makes nginx itself keep a
 # byte or two for each pipelined request while it is open, so that each is closed after a thousand.
 sub pipeline {
@@ -196,13 +206,12 @@ sub wrk {
     my @headers = map { ('-H', $_) } "Host: localhost:$site->{port}", @{ $cell->{headers} };
     my @cpus = processors();
     my @pinned = @cpus > 1 ? ('taskset', '-c', $cpus[1]) : ();
-    my ($worker) = $site->{nginx}->worker_pids;
-    my $before = cpu_time($worker);
+    my $before = cpu_time($site->{nginx}->worker_pids);
     open my $out, '-|', @pinned, 'wrk', '-t1', '-c32', "-d${seconds}s", @headers, "http://127.0.0.1:$site->{port}$cell->{path}"
         or die "cannot run wrk: $!\n";
     my $text = do { local $/; <$out> };
     close $out;
-    my $used = cpu_time($worker) - $before;
+    my $used = cpu_time($site->{nginx}->worker_pids) - $before;
     die "wrk at $cell->{path}:\n$text" if $text =~ /Non-2xx|Socket errors/;
     my ($count, $rate) = ($text =~ /(\d+) requests in/, $text =~ m{Requests/sec:\s*([\d.]+)}) or die "wrk said:\n$text";
     return ($rate, $used / $count);
@@ -210,11 +219,8 @@ sub wrk {
 
 # ---- what a process costs -------------------------------------------------------------------------------------------
 
-# Microseconds of processor time so far.
-sub cpu_time {
-    my ($pid) = @_;
-    return (split ' ', OIDC::Nginx::slurp("/proc/$pid/schedstat"))[0] / 1000;
-}
+# Microseconds of processor time so far, of all of them.
+sub cpu_time { return sum map { (split ' ', OIDC::Nginx::slurp("/proc/$_/schedstat"))[0] / 1000 } @_ }
 
 # Bytes that a process has written to, of its own and of shared zones; files and code do not count.
 sub kept_memory {

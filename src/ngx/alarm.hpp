@@ -15,16 +15,9 @@ public:
     Alarm &operator=(const Alarm &) = delete;
 
     // Not cancelable: a worker that quits waits for it.
-    void after(ngx_msec_t delay) {
-        // ngx_add_timer keeps an old timer that is less than 300 ms away from the new one.
-        stop_timer();
-        ngx_add_timer(ready(), delay);
-    }
-    // A worker that quits does not wait for this one.
-    void lazily_after(ngx_msec_t delay) {
-        event_.event.cancelable = 1;
-        after(delay);
-    }
+    void after(ngx_msec_t delay) { set(delay, false); }
+    // A worker that quits does not wait for it.
+    void lazily_after(ngx_msec_t delay) { set(delay, true); }
     // In this round of the event loop, once the stack has unwound.
     void soon() { ngx_post_event(ready(), &ngx_posted_events); }
     // At the start of the next round: nothing that rings itself again starves the others. Does not hold a worker that
@@ -45,6 +38,13 @@ private:
         Alarm *alarm;
     };
 
+    void set(ngx_msec_t delay, bool cancelable) {
+        // ngx_add_timer keeps an old timer that is less than 300 ms away from the new one.
+        stop_timer();
+        ngx_event_t *event = ready();
+        event->cancelable = cancelable ? 1 : 0;
+        ngx_add_timer(event, delay);
+    }
     void stop_timer() {
         if (event_.event.timer_set) {
             ngx_del_timer(&event_.event);

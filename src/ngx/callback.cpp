@@ -13,6 +13,7 @@
 #include "../oidc/http.hpp"
 #include "../oidc/login.hpp"
 #include "body.hpp"
+#include "callback_host.hpp"
 #include "endpoints.hpp"
 #include "lookup.hpp"
 #include "session_size.hpp"
@@ -63,6 +64,10 @@ constexpr ngx_uint_t max_exchanges = 64;  // per provider and worker: no locatio
 constexpr ngx_msec_t look_again = 50;     // another worker cannot wake us
 constexpr size_t max_kept_target = 200;
 
+std::string target_url(const oidc::Ticket &ticket, const std::string &callback_origin) {
+    return (ticket.origin.empty() ? callback_origin : ticket.origin) + ticket.target;
+}
+
 ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Error &error) {
     exchange.ended(StateUse::failed);
     SharedState &state = *main_conf(r)->state;
@@ -72,7 +77,7 @@ ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Erro
     Failure failure;
     failure.provider = &exchange.provider;
     failure.error = error;
-    failure.retry_url = login_url(exchange.provider, exchange.ticket.target);
+    failure.retry_url = exchange.ticket.origin + login_url(exchange.provider, exchange.ticket.target);
     if (error.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
         failure.retry_after = 1;
     }
@@ -112,7 +117,7 @@ ngx_int_t fetch_keys(ngx_http_request_t *r, Context &context, Exchange &exchange
 
 ngx_int_t go_to_target(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     close_ticket(r, context, exchange);
-    return send_redirect(r, exchange.origin + exchange.ticket.target);
+    return send_redirect(r, target_url(exchange.ticket, exchange.origin));
 }
 
 ngx_int_t fail_store(ngx_http_request_t *r, Context &context, Exchange &exchange, std::string what) {
@@ -168,7 +173,7 @@ ngx_int_t save_session(ngx_http_request_t *r, Context &context, Exchange &exchan
     // The target too, for the back button and the double click that come when the ticket is gone.
     const std::string &target = exchange.ticket.target;
     session[oidc::Field::state] +=
-        " " +
+        " " + exchange.ticket.origin +
         (target.size() <= max_kept_target ? target : target.substr(0, target.find('?')).substr(0, max_kept_target));
     exchange.record = oidc::write_session(session);
     prepare_call(r, exchange.save, exchange.provider, {});
@@ -186,6 +191,7 @@ ngx_int_t start_over(ngx_http_request_t *r, Context &context, Exchange &exchange
     close_ticket(r, context, exchange);
     LoginWish wish;
     wish.target = exchange.ticket.target;
+    wish.origin = exchange.ticket.origin;
     wish.retried = true;
     return start_login(r, context, exchange.provider, wish);
 }
@@ -273,8 +279,9 @@ ngx_int_t without_ticket(ngx_http_request_t *r, Context &context, const oidc::Ca
         std::string mark = state_mark(callback.state) + " ";
         if (session && oidc::starts_with(session->field(oidc::Field::state), mark)) {
             auto origin = base_url(r, context.session.provider);
-            std::string target = safe_target(session->field(oidc::Field::state).substr(mark.size()), "/");
-            return origin ? send_redirect(r, *origin + target) : fail(r, {nullptr, origin.error(), {}, "login", 0, {}});
+            std::string_view target = session->field(oidc::Field::state).substr(mark.size());
+            return origin ? send_redirect(r, way_back(*context.session.provider, *origin, target))
+                          : fail(r, {nullptr, origin.error(), {}, "login", 0, {}});
         }
     }
     return refuse(r, context,
@@ -288,6 +295,7 @@ ngx_int_t used_before(ngx_http_request_t *r, Context &context, OpenedTicket &ope
     std::string origin = oidc::http::parse_url(opened.ticket.redirect_uri)->origin();
     LoginWish wish;
     wish.target = opened.ticket.target;
+    wish.origin = opened.ticket.origin;
     switch (use) {
         case StateUse::running:
             context.alarm =
@@ -296,7 +304,7 @@ ngx_int_t used_before(ngx_http_request_t *r, Context &context, OpenedTicket &ope
             prepare_wait(r);
             return NGX_AGAIN;
         case StateUse::signed_in:
-            return send_redirect(r, origin + opened.ticket.target);
+            return send_redirect(r, target_url(opened.ticket, origin));
         case StateUse::cut_off:
             return start_login(r, context, *opened.provider, wish);
         default:

@@ -144,6 +144,10 @@ struct Endpoint {
     std::vector<Provider *> providers;
 };
 
+struct ZoneName {
+    ngx_str_t name, state;
+};
+
 struct MainConf {
     std::vector<Provider *> providers;
     std::vector<std::string> cookies;  // names of all session cookies: none of them reaches an upstream
@@ -154,7 +158,7 @@ struct MainConf {
     bool any_bearer = false;                              // some location takes access tokens; then there are:
     std::shared_ptr<WorkerTokens> tokens;
     std::shared_ptr<Introspector> introspector;
-    ngx_array_t *zones = nullptr;     // of ngx_str_t: what keyval_zone declared
+    std::vector<ZoneName> zones;      // what keyval_zone declared
     std::deque<bool> secrets_blocks;  // whether the next oidc_secrets have a block
 
     Provider *find(std::string_view name) const;

@@ -6,6 +6,7 @@
 #include "../oidc/http.hpp"
 #include "bearer.hpp"
 #include "config.hpp"
+#include "config_https.hpp"
 #include "config_values.hpp"
 #include "module.hpp"
 #include "open_requests.hpp"
@@ -268,7 +269,8 @@ ngx_int_t complete(ngx_conf_t *cf) {
         name_cookies(server);
         copy_names(server, *servers[i]);
         warn_nameless(cf, server, *servers[i]);
-        if (check_header_buffers(cf, server, *servers[i]) != NGX_CONF_OK) {
+        if (check_https(cf, server, *servers[i]) != NGX_CONF_OK ||
+            check_header_buffers(cf, server, *servers[i]) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
     }

@@ -26,19 +26,24 @@ struct ZoneArguments {
     ngx_str_t name{};
     ssize_t size = 0;
     bool sync = false;
+    time_t timeout = 0;
+    ngx_str_t state{};
 };
 
-// Of a file that was written for NGINX Plus.
-bool is_plus_argument(std::string_view word) {
-    if (oidc::starts_with(word, "timeout=")) {
+// timeout=, state=, and the type, which is NGINX Plus' business.
+bool take_argument(std::string_view word, ZoneArguments &out) {
+    if (oidc::starts_with(word, "timeout=") && out.timeout == 0) {
         ngx_str_t time = borrow(word.substr(8));
-        return ngx_parse_time(&time, 1) != NGX_ERROR;
+        out.timeout = ngx_parse_time(&time, 1);
+        return out.timeout != NGX_ERROR;
     }
-    return (oidc::starts_with(word, "state=") && word.size() > 6) || word == "type=string" || word == "type=ip" ||
-           word == "type=prefix";
+    if (oidc::starts_with(word, "state=") && word.size() > 6 && out.state.len == 0) {
+        out.state = borrow(word.substr(6));
+        return true;
+    }
+    return word == "type=string" || word == "type=ip" || word == "type=prefix";
 }
 
-// zone=name:size. The other arguments are those of NGINX Plus; a session's life is session_timeout's business.
 char *read_zone_arguments(ngx_conf_t *cf, ZoneArguments &out) {
     ngx_str_t *words = arguments(cf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
@@ -57,7 +62,7 @@ char *read_zone_arguments(ngx_conf_t *cf, ZoneArguments &out) {
             }
         } else if (word == "sync") {
             out.sync = true;
-        } else if (!is_plus_argument(word)) {
+        } else if (!take_argument(word, out)) {
             return conf_error(cf, "invalid parameter " + quoted(words[i]) +
                                       " in \"keyval_zone\", it takes zone=name:size, "
                                       "timeout=time, state=file, type=string|ip|prefix and sync, each once");
@@ -83,19 +88,23 @@ char *set_keyval_zone(ngx_conf_t *cf, ngx_command_t *, void *conf) {
         return status;
     }
     auto *main = static_cast<MainConf *>(conf);
-    if (main->zones == nullptr) {
-        main->zones = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
-    }
-    for (ngx_uint_t i = 0; main->zones && i < main->zones->nelts; i++) {
-        if (view(static_cast<ngx_str_t *>(main->zones->elts)[i]) == view(zone.name)) {
-            return conf_error(cf, "duplicate zone " + quoted(zone.name) + " in \"keyval_zone\"");
-        }
-    }
-    auto *name = main->zones ? static_cast<ngx_str_t *>(ngx_array_push(main->zones)) : nullptr;
-    if (name == nullptr || zone_store(cf, {zone.name, static_cast<size_t>(zone.size)}) == nullptr) {
+    if (zone.state.len != 0 && ngx_conf_full_name(cf->cycle, &zone.state, 0) != NGX_OK) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
-    *name = zone.name;
+    for (const ZoneName &other : main->zones) {
+        if (view(other.name) == view(zone.name)) {
+            return conf_error(cf, "duplicate zone " + quoted(zone.name) + " in \"keyval_zone\"");
+        }
+        if (zone.state.len != 0 && view(other.state) == view(zone.state)) {
+            return conf_error(cf, "the state file " + quoted(zone.state) + " in \"keyval_zone\" belongs to zone " +
+                                      quoted(other.name) + " already: give each zone its own");
+        }
+    }
+    ZoneOptions options{zone.name, static_cast<size_t>(zone.size), zone.timeout, zone.state};
+    if (zone_store(cf, options) == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+    main->zones.push_back({zone.name, zone.state});
     if (zone.sync) {
         conf_log(cf, NGX_LOG_WARN, here(cf),
                  "\"sync\" of \"keyval_zone\" is ignored: sessions stay on this host, "

@@ -2,6 +2,7 @@
 
 #include "../oidc/http.hpp"
 #include "body.hpp"
+#include "callback_host.hpp"
 #include "module.hpp"
 #include "signin.hpp"
 
@@ -138,6 +139,15 @@ oidc::Parameters passed_on(const Provider &provider, const oidc::Parameters &que
     return extra;
 }
 
+ngx_int_t login_from_elsewhere(ngx_http_request_t *r, Context &context, Provider &provider, const std::string &sealed) {
+    auto wish = wish_from_elsewhere(provider, sealed);
+    if (wish) {
+        return start_login(r, context, provider, *wish);
+    }
+    auto error = oidc::browser_error("begun_elsewhere", "the sign-in that began on another host is too old or changed");
+    return fail(r, {&provider, error, login_url(provider, "/"), "login", 0, {}});
+}
+
 }  // namespace
 
 ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
@@ -166,6 +176,9 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
         bool named = oidc::find_parameter(*query, "provider") || oidc::find_parameter(*query, "iss");
         return named ? unknown_provider(r) : send_choice(r, context.endpoint->providers, target, NGX_HTTP_OK);
     }
+    if (const std::string *sealed = oidc::find_parameter(*query, elsewhere_parameter)) {
+        return login_from_elsewhere(r, context, *provider, *sealed);
+    }
     LoginWish wish;
     wish.extra = passed_on(*provider, *query);
     wish.target = target;
@@ -180,8 +193,8 @@ ngx_int_t on_post_read(ngx_http_request_t *r) {
     return NGX_DECLINED;
 }
 
-// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here. An internal
-// redirect and a subrequest never are calls of an endpoint.
+// In this phase NGX_AGAIN would end the request: it waits with NGX_DONE, and the phases run again from here. An
+// internal redirect and a subrequest never are calls of an endpoint.
 ngx_int_t on_server_rewrite(ngx_http_request_t *r) {
     if (r != r->main || r->internal) {
         return NGX_DECLINED;

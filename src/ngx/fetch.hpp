@@ -15,10 +15,10 @@ struct FetchOptions {
     std::string ca_file;  // empty: the system's bundle
     std::string crl_file;
     std::string certificate, certificate_key;  // PEM texts: a worker may not be allowed to read the key's file
-    std::string proxy;                    // empty: none; the environment is not read
-    std::string ssl_name;                 // empty: the URL's host
-    std::string location;                 // proxy_location: calls go through it, and the above is for it to say
-    ngx_http_conf_ctx_t *home = nullptr;  // the server whose location that is, for calls that belong to no request
+    std::string proxy;                         // empty: none; the environment is not read
+    std::string ssl_name;                      // empty: the URL's host
+    std::string location;                      // proxy_location: calls go through it, and the above is for it to say
+    ngx_http_conf_ctx_t *home = nullptr;       // the server whose location that is, for calls that belong to no request
     bool verify = true;
     ngx_msec_t connect_timeout = 5000;  // with TLS
     ngx_msec_t read_timeout = 10000;    // the whole answer

@@ -28,6 +28,11 @@ ngx_int_t init_process(ngx_cycle_t *cycle) {
         return NGX_OK;
     }
     make_sealers(*main);
+    for (Provider *provider : main->providers) {
+        if (provider->store->ops->enter != nullptr) {
+            provider->store->ops->enter(*provider->store);
+        }
+    }
     return fetch_init_process(cycle);
 }
 

@@ -157,12 +157,8 @@ void fill_fetch(Provider &provider) {
 // By keyval_zone, which may stand behind its use.
 bool is_declared(ngx_conf_t *cf, const ngx_str_t &zone) {
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
-    for (ngx_uint_t i = 0; main->zones && i < main->zones->nelts; i++) {
-        if (view(static_cast<ngx_str_t *>(main->zones->elts)[i]) == view(zone)) {
-            return true;
-        }
-    }
-    return false;
+    return std::any_of(main->zones.begin(), main->zones.end(),
+                       [&](const ZoneName &declared) { return view(declared.name) == view(zone); });
 }
 
 Store *make_store(ngx_conf_t *cf, Provider &provider) {
@@ -182,7 +178,11 @@ Store *make_store(ngx_conf_t *cf, Provider &provider) {
                    "session_store");
             return nullptr;
         }
-        return zone_store(cf, {provider.session_store, 0});
+        Store *store = zone_store(cf, {provider.session_store, 0});
+        if (store != nullptr) {
+            seal_state_with(*store, provider.secrets);
+        }
+        return store;
     }
     std::string name = "oidc_default_store_" + text(provider.name);
     return zone_store(cf, {copy(cf->pool, name), default_zone_size});

@@ -1,5 +1,7 @@
 // Signing out that the provider asks for: Front-Channel Logout 1.0 (a frame in the browser) and Back-Channel Logout 1.0
 // (a call).
+#include <deque>
+
 #include "../oidc/http.hpp"
 #include "../oidc/logout_token.hpp"
 #include "body.hpp"
@@ -18,6 +20,20 @@ public:
     std::unique_ptr<Waiter> waiter;
     bool asked_for_data = false, asked_for_keys = false, erasing = false;
     StoreCall erase;
+    oidc::Digest seen{};  // the token's jti
+    time_t remember_until = 0;
+};
+
+struct FrontQuery {
+    std::string iss, sid;
+};
+
+// A front-channel sign-out that waits for the store.
+class FrontWork {
+public:
+    FrontQuery query;
+    std::deque<StoreCall> calls;
+    Provider *cookie_of = nullptr;  // whose session the browser itself brought
 };
 
 namespace {
@@ -46,6 +62,7 @@ ngx_int_t finish_erase(ngx_http_request_t *r, LogoutWork &work) {
     if (work.erase.answer == Stored::unavailable) {
         return busy(r);
     }
+    main_conf(r)->state->remember(work.seen, work.remember_until);
     if (work.erase.erased != 0) {
         main_conf(r)->state->add(Count::logouts);
     }
@@ -55,9 +72,11 @@ ngx_int_t finish_erase(ngx_http_request_t *r, LogoutWork &work) {
     return answer_empty(r, NGX_HTTP_OK);
 }
 
+// A token counts as used only once its sessions are gone: after a 503 the provider sends the same one again.
 ngx_int_t carry_out(ngx_http_request_t *r, LogoutWork &work, const oidc::LogoutToken &token) {
-    oidc::Digest seen = oidc::sha256("jti " + work.provider.binding + token.jti);
-    if (!main_conf(r)->state->remember(seen, static_cast<time_t>(token.remember_until))) {
+    work.seen = oidc::sha256("jti " + work.provider.binding + token.jti);
+    work.remember_until = static_cast<time_t>(token.remember_until);
+    if (main_conf(r)->state->is_remembered(work.seen)) {
         return refuse_token(r, &work.provider, oidc::browser_error("logout_token_jti", "this token was used before"));
     }
     prepare_call(r, work.erase, work.provider, {});
@@ -133,10 +152,6 @@ Provider *provider_of(const Endpoint &endpoint, std::string_view token) {
 
 // ---- the front channel ----
 
-struct FrontQuery {
-    std::string iss, sid;
-};
-
 FrontQuery read_front(std::string_view text) {
     FrontQuery query;
     if (auto parsed = oidc::form_decode(text)) {
@@ -153,16 +168,14 @@ bool is_meant(const Provider &provider, const FrontQuery &query) {
     return query.iss.empty() || is_issuer(provider, query.iss);
 }
 
-void erase_by_sid(ngx_http_request_t *r, Context &context, const FrontQuery &query) {
+void erase_by_sid(ngx_http_request_t *r, Context &context, FrontWork &work) {
     for (Provider *provider : context.endpoint->providers) {
-        if (query.sid.empty() || !is_meant(*provider, query)) {
-            continue;
+        if (!work.query.sid.empty() && is_meant(*provider, work.query)) {
+            StoreCall &call = work.calls.emplace_back();
+            prepare_call(r, call, *provider, {});
+            call.who = index_key(provider->binding, work.query.sid);
+            call.store->ops->erase_sid(&call);
         }
-        auto *call = pool_new<StoreCall>(r->pool);
-        prepare_call(r, *call, *provider, {});
-        call->who = index_key(provider->binding, query.sid);
-        call->done = [](StoreCall *) {};  // the answer is 200 in any case
-        call->store->ops->erase_sid(call);
     }
 }
 
@@ -178,6 +191,38 @@ bool may_use_cookie(ngx_http_request_t *r, Context &context, const FrontQuery &q
            session->field(oidc::Field::sid) == query.sid;
 }
 
+void erase_by_cookie(ngx_http_request_t *r, Context &context, FrontWork &work) {
+    StoreCall &call = work.calls.emplace_back();
+    prepare_call(r, call, *context.session.provider, context.session.cookie);
+    call.store->ops->erase(&call);
+    work.cookie_of = context.session.provider;
+}
+
+// Whoever cannot be signed out now is not told that he was.
+ngx_int_t finish_front(ngx_http_request_t *r, Context &context, const FrontWork &work) {
+    for (const StoreCall &call : work.calls) {
+        if (call.running != nullptr) {
+            prepare_wait(r);
+            return NGX_AGAIN;
+        }
+        if (call.answer == Stored::unavailable) {
+            return busy(r);
+        }
+    }
+    if (work.cookie_of != nullptr) {
+        auto base = base_url(r, work.cookie_of);
+        delete_session_cookie(r, *work.cookie_of, base && is_secure(*base));
+        main_conf(r)->state->add(Count::logouts);
+    }
+    Answer answer;
+    answer.body = "<!DOCTYPE html><html lang=\"en\"><title>Signed out</title></html>";
+    for (const Provider *provider : context.endpoint->providers) {
+        auto issuer = oidc::http::parse_url(provider->client.issuer);
+        answer.ancestors += (answer.ancestors.empty() ? "" : " ") + (issuer ? issuer->origin() : "");
+    }
+    return send_answer(r, answer);
+}
+
 }  // namespace
 
 void end_session(ngx_http_request_t *r, Context &context) {
@@ -191,6 +236,9 @@ void end_session(ngx_http_request_t *r, Context &context) {
 }
 
 ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
+    if (context.front) {
+        return finish_front(r, context, *context.front);
+    }
     if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
         return refuse_method(r, "GET, HEAD");
     }
@@ -201,18 +249,14 @@ ngx_int_t serve_frontchannel(ngx_http_request_t *r, Context &context) {
     if (found == NGX_ERROR) {
         return busy(r);
     }
-    FrontQuery query = read_front(view(context.query));
-    if (found == NGX_OK && may_use_cookie(r, context, query)) {
-        end_session(r, context);
+    context.front = std::make_shared<FrontWork>();
+    FrontWork &work = *context.front;
+    work.query = read_front(view(context.query));
+    if (found == NGX_OK && may_use_cookie(r, context, work.query)) {
+        erase_by_cookie(r, context, work);
     }
-    erase_by_sid(r, context, query);
-    Answer answer;
-    answer.body = "<!DOCTYPE html><html lang=\"en\"><title>Signed out</title></html>";
-    for (const Provider *provider : context.endpoint->providers) {
-        auto issuer = oidc::http::parse_url(provider->client.issuer);
-        answer.ancestors += (answer.ancestors.empty() ? "" : " ") + (issuer ? issuer->origin() : "");
-    }
-    return send_answer(r, answer);
+    erase_by_sid(r, context, work);
+    return finish_front(r, context, work);
 }
 
 ngx_int_t serve_backchannel(ngx_http_request_t *r, Context &context) {

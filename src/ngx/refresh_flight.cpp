@@ -6,6 +6,11 @@ namespace {
 
 constexpr int max_tries = 4;  // to store what the provider has given
 constexpr ngx_msec_t try_again = 500;
+constexpr ngx_msec_t ask_again = 50;  // whether another host has ended
+
+ngx_msec_t one_answer(const Provider &provider) {
+    return provider.connect_timeout + provider.read_timeout;
+}
 
 }  // namespace
 
@@ -14,8 +19,10 @@ RefreshFlight::RefreshFlight(Refresher &owner, Provider &provider, std::string_v
       provider_(provider),
       cookie_(cookie),
       session_(session),
+      holder_(oidc::random_token()),
+      give_up_(ngx_current_msec + one_answer(provider) + provider.store_timeout),
       pool_(ngx_create_pool(1024, ngx_cycle->log)),
-      next_(&RefreshFlight::load),
+      next_(&RefreshFlight::claim),
       alarm_(&RefreshFlight::on_alarm, this) {
     if (pool_ == nullptr) {
         throw std::bad_alloc();
@@ -32,7 +39,7 @@ RefreshFlight::~RefreshFlight() {
 
 ngx_msec_t RefreshFlight::life() const {
     constexpr ngx_msec_t store_and_scheduling = 5000;
-    return provider_.connect_timeout + provider_.read_timeout + store_and_scheduling;
+    return one_answer(provider_) + store_and_scheduling;
 }
 
 void RefreshFlight::run(Step step) {
@@ -70,6 +77,32 @@ void RefreshFlight::ask_store(Operation operation, Step next) {
         calling_ = false;
         run(next);
     }
+}
+
+// Before the session is read: with what was read earlier a token would be used that another host has used up.
+void RefreshFlight::claim() {
+    constexpr ngx_msec_t answers = 3;  // tokens, keys, UserInfo
+    if (provider_.store->ops->claim == nullptr) {
+        return load();
+    }
+    call_.record = holder_;
+    call_.lease = answers * one_answer(provider_) + 2 * provider_.store_timeout;
+    ask_store(provider_.store->ops->claim, &RefreshFlight::claimed);
+}
+
+void RefreshFlight::claimed() {
+    if (call_.answer == Stored::found) {
+        holds_ = true;
+        return load();
+    }
+    if (call_.answer != Stored::conflict) {
+        return fail(oidc::our_error("session_store", "the session store gives no answer"));
+    }
+    if (static_cast<ngx_msec_int_t>(ngx_current_msec - give_up_) >= 0) {
+        return fail(oidc::our_error("refresh_lease", "another host refreshes this session and comes to no end"));
+    }
+    next_ = &RefreshFlight::claim;
+    alarm_.after(ask_again);
 }
 
 void RefreshFlight::load() {
@@ -222,8 +255,13 @@ void RefreshFlight::fail(const oidc::Error &error) {
     end(true);
 }
 
-// Nothing of this object may be touched afterwards.
+// Nothing of this object may be touched afterwards. Nobody waits for the lease to be given back.
 void RefreshFlight::end(bool failed) {
+    if (std::exchange(holds_, false)) {
+        call_.record = holder_;
+        next_ = nullptr;
+        calling_ = provider_.store->ops->release(&call_) == NGX_AGAIN;
+    }
     owner_.leases.conclude(session_, failed);
     owner_.remove(*this);
 }

@@ -33,6 +33,8 @@ private:
     static void on_store(StoreCall *call) noexcept;
     static void on_alarm(void *self);
 
+    void claim();
+    void claimed();
     void load();
     void loaded();
     void want_data();
@@ -57,6 +59,9 @@ private:
     Provider &provider_;
     const std::string cookie_;
     const oidc::Digest session_;
+    const std::string holder_;  // our name in a lease over all hosts
+    const ngx_msec_t give_up_;  // on another host's lease
+    bool holds_ = false;
     std::unique_ptr<ngx_pool_t, FreePool> pool_;
     StoreCall call_;
     bool calling_ = false;

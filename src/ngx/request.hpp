@@ -18,6 +18,7 @@ namespace auth_oidc {
 
 class Exchange;
 class Body;
+class FrontWork;
 class LogoutWork;
 class OpenRequest;
 class SignOut;
@@ -69,6 +70,7 @@ struct Context {
     std::shared_ptr<Exchange> exchange;  // a callback that is being worked on
     std::shared_ptr<SignOut> sign_out;   // a sign-out that waits for the store
     std::shared_ptr<LogoutWork> logout;  // a logout token that is being worked on
+    std::shared_ptr<FrontWork> front;    // a front-channel sign-out that waits for the store
     std::shared_ptr<Body> body;          // a request body that is being read
 
     std::unique_ptr<Waiter> waiter;                     // for provider data

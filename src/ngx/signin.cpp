@@ -4,6 +4,7 @@
 
 #include "../oidc/http.hpp"
 #include "../oidc/login.hpp"
+#include "callback_host.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -143,7 +144,7 @@ ngx_int_t send_loop_page(ngx_http_request_t *r, Provider &provider, const LoginW
     failure.explanation = "You signed in three times within a minute, but your browser did not keep the cookie \"" +
                           provider.cookie +
                           "\". Perhaps it blocks cookies of this site, or the site is reached by several addresses.";
-    failure.retry_url = login_url(provider, wish.target);
+    failure.retry_url = wish.origin + login_url(provider, wish.target);
     return fail(r, failure);
 }
 
@@ -164,6 +165,10 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     auto origin = base_url(r, &provider);
     if (!origin) {
         return fail(r, {&provider, origin.error(), {}, "login", 0, {}});
+    }
+    if (wish.origin.empty() && has_callback_elsewhere(provider, *origin)) {
+        context.status = "login";
+        return send_redirect(r, callback_host_url(provider, *origin, wish));
     }
     if (provider.posts_back() && !can_post_back(*origin)) {
         auto error = oidc::our_error("form_post_http",
@@ -191,6 +196,7 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
     if (!begun) {
         return fail(r, {&provider, begun.error(), {}, "login", 0, {}});
     }
+    begun->ticket.origin = wish.origin;
     if (!store_ticket(r, provider, *begun, is_secure(*origin))) {
         auto error = oidc::our_error("ticket_too_large", "the redirect_uri does not fit into a ticket");
         return fail(r, {&provider, error, {}, "login", 0, {}});

@@ -12,6 +12,7 @@ constexpr size_t max_ticket_bytes = 2500;
 
 struct LoginWish {
     std::string target;                   // where to return to
+    std::string origin{};                 // of the target, where it is another host of the cookie_domain
     oidc::Parameters extra;               // beside extra_auth_args, over them
     std::vector<std::string> acr_values;  // a step-up's, and how fresh the sign-in has to be (-1: no matter)
     int64_t max_age = -1;

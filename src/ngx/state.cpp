@@ -142,6 +142,12 @@ bool SharedState::remember(const oidc::Digest &what, time_t until) {
     return true;
 }
 
+bool SharedState::is_remembered(const oidc::Digest &what) const {
+    const Locked all(zone_, shared());
+    const RingEntry *entry = all->replays.find(oidc::bytes(what));
+    return entry != nullptr && entry->time > ngx_time();
+}
+
 void SharedState::session_ended() {
     ngx_atomic_fetch_add(&shared()->ends, 1);
 }

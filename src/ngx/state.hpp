@@ -47,6 +47,7 @@ public:
     // RFC 9700 style replay protection for anything with an id and an end (jti): true the first time, false when it was
     // seen and has not expired. A full ring forgets its oldest.
     bool remember(const oidc::Digest &what, time_t until);
+    bool is_remembered(const oidc::Digest &what) const;
 
     // Counts sessions that were ended, so that who holds one open can tell when to look.
     void session_ended();

@@ -45,11 +45,12 @@ struct StoreCall {
     ngx_log_t *log = nullptr;
     std::string_view cookie;   // the session cookie's value (all but create)
     std::string_view binding;  // Client::binding(): another one's session is absent
-    std::string_view record;   // create, replace: write_session's bytes
+    std::string_view record;   // create, replace: write_session's bytes. claim, release: a name of whoever asks
     uint64_t revision = 0;     // replace: the revision that was read
     int64_t now = 0;           // seconds since 1970
     int64_t idle_timeout = 0;  // seconds, 0 = off
     oidc::Digest who{};        // erase_sid, erase_sub: SHA-256 of binding and sid or sub
+    ngx_msec_t lease = 0;      // claim: how long it holds
 
     // The answer.
     Stored answer = Stored::absent;
@@ -82,6 +83,11 @@ struct StoreOps {
     void (*leave)(const Store &store);  // the worker ends: connections are closed. Null where there are none.
     bool of_many_hosts = false;         // another host may end a session, and nobody here is told
     bool chunked = false;               // a cookie's value may be cut into several cookies
+    // Who renews a session, of all hosts that share the store. found: the asker, until it releases or the lease is
+    // over; conflict: somebody else. Null where this host is the only one: then shared memory says who.
+    ngx_int_t (*claim)(StoreCall *call) = nullptr;
+    ngx_int_t (*release)(StoreCall *call) = nullptr;
+    void (*enter)(const Store &store) = nullptr;  // a worker begins. Null where it has nothing to do.
 };
 
 inline StoreCall::~StoreCall() {

@@ -4,63 +4,24 @@
 #include "record_id.hpp"
 #include "store_redis_ops.hpp"
 #include "store_redis_script.hpp"
+#include "store_redis_value.hpp"
 
 namespace auth_oidc {
 namespace {
 
+using namespace redis_value;
 using oidc::Field;
 using oidc::SessionHead;
 using oidc::SessionView;
 
 constexpr size_t links_per_worker = 4;
-constexpr size_t busy = 16;           // commands on one connection before another one is opened
-constexpr size_t revision_size = 16;  // hexadecimal digits in front of the sealed record
+constexpr size_t busy = 16;  // commands on one connection before another one is opened
 
 Redis &redis_of(const StoreCall &call) {
     return *static_cast<Redis *>(call.store->data);
 }
 
-// ---- keys and values ----
-
-std::string session_key(const Redis &redis, std::string_view cookie) {
-    oidc::Digest digest = oidc::sha256("redis session " + std::string(cookie));
-    return redis.server.url.prefix + "s:" + oidc::base64url_encode(oidc::bytes(digest));
-}
-
-// One key for each secret: what the former one named is still found.
-std::vector<std::string> index_keys(const Redis &redis, const char *kind, const oidc::Digest &who) {
-    std::vector<std::string> keys;
-    for (const std::string &secret : redis.provider->sealers->index) {
-        oidc::Digest digest = oidc::hmac_sha256(secret, std::string(kind) + std::string(oidc::bytes(who)));
-        keys.push_back(redis.server.url.prefix + "x:" + oidc::base64url_encode(oidc::bytes(digest)));
-    }
-    return keys;
-}
-
-std::string revision_text(uint64_t revision) {
-    char text[revision_size + 1];
-    ngx_sprintf(reinterpret_cast<u_char *>(text), "%016xL%Z", revision);
-    return text;
-}
-
-// The revision stands in clear for the script to compare, and is sealed with the rest.
-std::string seal(const Redis &redis, const std::string &key, std::string_view record, uint64_t revision) {
-    std::string text = revision_text(revision);
-    return text + redis.provider->sealers->session.first().seal(record, "redis " + text + key);
-}
-
-std::optional<std::string> unseal(const Redis &redis, const std::string &key, std::string_view value) {
-    if (value.size() <= revision_size) {
-        return std::nullopt;
-    }
-    std::string associated = "redis " + std::string(value.substr(0, revision_size)) + key;
-    for (const auto &sealer : redis.provider->sealers->session.keys()) {
-        if (auto record = sealer->open(value.substr(revision_size), associated)) {
-            return record;
-        }
-    }
-    return std::nullopt;
-}
+// ---- values ----
 
 std::string with_head(std::string_view record, const SessionHead &head) {
     std::string text(record);
@@ -362,6 +323,19 @@ ngx_int_t erase_sub(StoreCall *call) {
     return erase_by(call, "sub ");
 }
 
+// A lease has a key of its own, so that no reader of a session meets it.
+ngx_int_t claim(StoreCall *call) {
+    std::string key = lease_key(redis_of(*call), call->cookie);
+    std::string bytes = eval({claim_script, {key}, {std::string(call->record), std::to_string(call->lease)}});
+    return ask(std::make_shared<Question>(call, key), std::move(bytes), true, take_changed);
+}
+
+ngx_int_t release(StoreCall *call) {
+    std::string key = lease_key(redis_of(*call), call->cookie);
+    std::string bytes = eval({change_script, {key}, {std::string(call->record)}});
+    return ask(std::make_shared<Question>(call, key), std::move(bytes), true, take_changed);
+}
+
 void cancel(StoreCall *call) {
     if (auto *question = static_cast<Question *>(std::exchange(call->running, nullptr))) {
         question->call = nullptr;
@@ -374,7 +348,7 @@ void leave(const Store &store) {
 
 }  // namespace
 
-const StoreOps redis_ops = {"redis", find,      find,      create, replace, touch,
-                            erase,   erase_sid, erase_sub, cancel, leave,   true};
+const StoreOps redis_ops = {"redis",   find,   find,  create, replace, touch, erase,  erase_sid,
+                            erase_sub, cancel, leave, true,   false,   claim, release};
 
 }  // namespace auth_oidc

@@ -45,6 +45,13 @@ if left > 0 then return ended + 1000000 end
 return ended)";
 constexpr long long more_left = 1000000;
 
+// One holder at a time, who may ask again. Values: its name, for how many milliseconds.
+constexpr std::string_view claim_script = R"(
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return -1 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1)";
+
 struct Script {
     std::string_view text;
     std::vector<std::string> keys, values;

@@ -4,7 +4,8 @@
 #include <optional>
 #include <stdexcept>
 
-#include "zone_arena.hpp"
+#include "store_zone_data.hpp"
+#include "zone_state.hpp"
 
 namespace auth_oidc {
 
@@ -16,36 +17,11 @@ using oidc::SessionView;
 
 static_assert(sizeof(SessionHead) <= Arena::head_room, "what find() looks at lies in a record's first block");
 
-// A zone as one configuration knows it; what it holds goes on from one configuration to the next.
-struct Zone {
-    ngx_slab_pool_t *pool = nullptr;
-    Arena arena;
-    ngx_str_t name{};
-    size_t size = 0;
-};
+using Lock = ZoneArenaLock;
 
 Zone &zone_of(const Store &store) {
     return *static_cast<Zone *>(store.data);
 }
-
-// The zone's own mutex is the only lock: nginx frees it when the worker that held it died.
-class Lock {
-public:
-    explicit Lock(Zone &zone) : zone_(zone) {
-        ngx_shmtx_lock(&zone_.pool->mutex);
-        if (zone_.arena.repair()) {
-            ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                          "auth_oidc: a process died while it wrote to zone \"%V\": %uL sessions are whole and stay",
-                          &zone_.name, zone_.arena.use().records);
-        }
-    }
-    ~Lock() { ngx_shmtx_unlock(&zone_.pool->mutex); }
-    Lock(const Lock &) = delete;
-    Lock &operator=(const Lock &) = delete;
-
-private:
-    Zone &zone_;
-};
 
 // The session that the call's cookie names, under the zone's lock for as long as this lives. Another provider's is
 // none.
@@ -105,31 +81,6 @@ ngx_int_t load(StoreCall *call) {
     return answer(call, Stored::found);
 }
 
-IndexKey zone_key(const oidc::Digest &digest) {
-    IndexKey key;
-    std::copy_n(digest.begin(), key.size(), key.begin());
-    return key;
-}
-
-// What the arena has to know of a session; `head` takes the place of the record's own.
-ArenaRecord arena_record(const RecordId &id, const SessionView &session, const SessionHead &head,
-                         std::string_view text) {
-    ArenaRecord record;
-    record.id = id;
-    record.ends = oidc::ends_at(head);
-    const std::string_view binding = oidc::bytes(head.binding, sizeof(head.binding));
-    const auto index = [&](Index index, std::string_view value) {
-        if (!value.empty()) {
-            record.keys[static_cast<size_t>(index)] = zone_key(index_key(binding, value));
-        }
-    };
-    index(Index::sid, session.field(Field::sid));
-    index(Index::sub, session.field(Field::sub));
-    record.head = oidc::bytes(reinterpret_cast<const unsigned char *>(&head), sizeof(head));
-    record.rest = text.substr(sizeof(head));
-    return record;
-}
-
 SessionView record_of(const StoreCall &call) {
     std::optional<SessionView> session = SessionView::over(call.record);
     if (!session) {
@@ -163,11 +114,14 @@ ngx_int_t create(StoreCall *call) {
         return answer(call, Stored::too_large);
     }
     std::string cookie = oidc::random_token();
-    const ArenaRecord record = arena_record(record_id(cookie).value(), session, session.head(), call->record);
+    SessionHead head = session.head();
+    zone.shorten(head, call->now);
+    const ArenaRecord record = arena_record(record_id(cookie).value(), session, head, call->record);
     std::optional<ArenaLack> lack;
     {
         const Lock lock(zone);
         zone.arena.insert(record, call->now);
+        zone.shared->changes++;
         lack = zone.arena.take_lack(call->now);
     }
     warn_full(*call, lack);
@@ -187,6 +141,7 @@ Stored put_in_place(const StoreCall &call, SessionHead &head, const ArenaRecord 
     }
     head.last_used = std::max(head.last_used, session.head.last_used);
     session.arena.replace(session.place, record, call.now);
+    zone_of(*call.store).shared->changes++;
     lack = session.arena.take_lack(call.now);
     return Stored::found;
 }
@@ -202,6 +157,7 @@ ngx_int_t replace(StoreCall *call) {
     }
     SessionHead head = session.head();
     head.revision = call->revision + 1;
+    zone_of(*call->store).shorten(head, call->now);
     const ArenaRecord record = arena_record(*id, session, head, call->record);
     std::optional<ArenaLack> lack;
     const Stored stored = put_in_place(*call, head, record, lack);
@@ -220,6 +176,7 @@ ngx_int_t touch(StoreCall *call) {
     const int64_t last_used = std::max(session.head.last_used, call->now);
     std::memcpy(session.arena.head(session.place) + offsetof(SessionHead, last_used), &last_used, sizeof(last_used));
     session.arena.use(session.place, call->now);
+    zone_of(*call->store).shared->changes++;
     return answer(call, Stored::found);
 }
 
@@ -228,7 +185,7 @@ ngx_int_t erase(StoreCall *call) {
     if (session.place == 0) {
         return answer(call, Stored::absent);
     }
-    session.arena.erase(session.place);
+    zone_of(*call->store).end(session.place);
     call->store->ended();
     return answer(call, Stored::found);
 }
@@ -241,7 +198,10 @@ ngx_int_t erase_by(StoreCall *call, Index index) {
     uint64_t erased = at_once;
     for (call->erased = 0; erased == at_once; call->erased += erased) {
         const Lock lock(zone);
-        erased = zone.arena.erase(index, key, at_once);
+        erased = 0;
+        for (Place place; erased < at_once && (place = zone.arena.find(index, key)) != 0; erased++) {
+            zone.end(place);
+        }
     }
     if (call->erased != 0) {
         call->store->ended();
@@ -256,7 +216,20 @@ ngx_int_t erase_sub(StoreCall *call) {
     return erase_by(call, Index::sub);
 }
 
-const StoreOps zone_ops = {"zone", find, load, create, replace, touch, erase, erase_sid, erase_sub, nullptr, nullptr};
+void enter(const Store &store) {
+    if (Zone &zone = zone_of(store); zone.state) {
+        zone.state->start();
+    }
+}
+
+void leave(const Store &store) {
+    if (Zone &zone = zone_of(store); zone.state) {
+        zone.state->finish();
+    }
+}
+
+const StoreOps zone_ops = {"zone",    find,    load,  create, replace, touch,   erase,   erase_sid,
+                           erase_sub, nullptr, leave, false,  false,   nullptr, nullptr, enter};
 
 u_char *log_suffix(ngx_slab_pool_t *pool, const ngx_str_t &zone) {
     auto *text = static_cast<u_char *>(ngx_slab_alloc(pool, sizeof(" in zone \"\"") + zone.len));  // with the NUL
@@ -272,6 +245,10 @@ ngx_int_t fill_zone(Zone &zone, ngx_log_t *log) {
     if (zone.pool->log_ctx == nullptr) {
         return NGX_ERROR;
     }
+    zone.shared = ZoneShared::make(zone);
+    if (zone.shared == nullptr) {
+        return NGX_ERROR;
+    }
     const size_t size = zone.pool->pfree * ngx_pagesize;
     void *memory = size == 0 ? nullptr : ngx_slab_alloc(zone.pool, size);
     const std::optional<Arena> arena = memory == nullptr ? std::nullopt : Arena::format(memory, size);
@@ -279,8 +256,12 @@ ngx_int_t fill_zone(Zone &zone, ngx_log_t *log) {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "auth_oidc: zone \"%V\" is too small", &zone.name);
         return NGX_ERROR;
     }
-    zone.pool->data = memory;
+    zone.shared->arena = memory;
+    zone.pool->data = zone.shared;
     zone.arena = *arena;
+    if (zone.state) {
+        zone.state->load(log);
+    }
     return NGX_OK;
 }
 
@@ -290,12 +271,12 @@ ngx_int_t init_zone(ngx_shm_zone_t *shared, void *old) {
     zone.pool = reinterpret_cast<ngx_slab_pool_t *>(shared->shm.addr);
     zone.name = shared->shm.name;
     zone.size = shared->shm.size;
-    if (old != nullptr) {
-        zone.arena = static_cast<Zone *>(old)->arena;
-        return NGX_OK;
+    if (zone.state && !zone.state->find_key(shared->shm.log)) {
+        return NGX_ERROR;
     }
-    if (shared->shm.exists) {
-        zone.arena = Arena(zone.pool->data);
+    if (old != nullptr || shared->shm.exists) {
+        zone.shared = static_cast<ZoneShared *>(zone.pool->data);
+        zone.arena = Arena(zone.shared->arena);
         return NGX_OK;
     }
     return fill_zone(zone, shared->shm.log);
@@ -318,7 +299,20 @@ Store *zone_store(ngx_conf_t *cf, const ZoneOptions &options) {
         shared->data = pool_new<Zone>(cf->pool);
         shared->init = entry<&init_zone, NGX_ERROR>;
     }
+    if (options.size != 0) {
+        Zone &zone = *static_cast<Zone *>(shared->data);
+        zone.timeout = options.timeout;
+        if (options.state.len != 0) {
+            zone.state = std::make_unique<ZoneState>(zone, std::string(view(options.state)));
+        }
+    }
     return pool_new<Store>(cf->pool, Store{&zone_ops, shared->data});
+}
+
+void seal_state_with(const Store &store, const std::vector<std::string> &secrets) {
+    if (Zone &zone = zone_of(store); zone.state) {
+        zone.state->seal_with(secrets);
+    }
 }
 
 ZoneUse zone_use(const Store &store) {

@@ -322,20 +322,6 @@ void Arena::erase(Place place) {
     drop(place);
 }
 
-uint64_t Arena::erase(Index index, const IndexKey &key, uint64_t max) {
-    const auto i = static_cast<size_t>(index);
-    uint64_t count = 0;
-    for (Place place = key_bucket(i, key); place != 0 && count < max;) {
-        const Place next = node(place).links[by_key + i].next;
-        if (node(place).keys[i] == key) {
-            erase(place);
-            count++;
-        }
-        place = next;
-    }
-    return count;
-}
-
 void Arena::drop(Place place) {
     node(place).check = 0;
     in_order();

@@ -60,6 +60,12 @@ public:
     unsigned char *head(Place place) const;           // the record's first min(size, head_room) bytes
     void read(Place place, unsigned char *to) const;  // size() bytes
 
+    // For a walk over all records: places from 1 to end() that are one.
+    Place end() const;
+    bool is_record(Place place) const;
+    const RecordId &id(Place place) const;
+    Place find(Index index, const IndexKey &key) const;  // any one of them
+
     // Marks as just used. Nothing moves when that was done within the last second.
     void use(Place place, int64_t now);
 
@@ -69,8 +75,6 @@ public:
     // The same id with other contents: whenever this process dies, either the old or the new record is there.
     Place replace(Place old, const ArenaRecord &record, int64_t now);
     void erase(Place place);
-    // Erases at most `max` and says how many it were.
-    uint64_t erase(Index index, const IndexKey &key, uint64_t max);
 
     // Drops what is over, a bounded number of records.
     void reap(int64_t now);

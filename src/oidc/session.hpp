@@ -79,6 +79,7 @@ struct Ticket {
     std::string nonce, verifier;  // 43 characters
     std::string redirect_uri;     // as sent: the token request repeats it
     std::string target;           // request target to return to, begins with '/'
+    std::string origin;           // of the target, where that is another host than the redirect_uri's
     int64_t created = 0;
     int64_t max_age = -1;                 // as sent
     std::vector<std::string> acr_values;  // as sent by a step-up

@@ -2,6 +2,7 @@
 // behind their length.
 #include <algorithm>
 
+#include "http.hpp"
 #include "session.hpp"
 
 namespace oidc {
@@ -15,10 +16,17 @@ constexpr size_t max_acr_value = 255;
 constexpr size_t max_token = 128;  // provider, nonce and verifier
 constexpr size_t max_redirect_uri = 2048;
 constexpr size_t max_target = 1200;  // the request target, cut by the login
+constexpr size_t max_origin = 300;   // a scheme, a name and a port
+constexpr uint64_t is_retried = 1, has_origin = 2;
 
 bool is_path(std::string_view target) {
     const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
     return !target.empty() && target[0] == '/' && std::none_of(target.begin(), target.end(), is_control);
+}
+
+bool is_origin(const std::string &text) {
+    const auto url = http::parse_url(text);
+    return url && text.size() <= max_origin && url->origin() == text;
 }
 
 // What a ticket may hold. The writer asks as well as the reader, so that no browser gets one that will not open.
@@ -26,8 +34,9 @@ bool is_sound(const Ticket &ticket) {
     const auto &acr = ticket.acr_values;
     return ticket.provider.size() <= max_token && ticket.nonce.size() <= max_token &&
            ticket.verifier.size() <= max_token && ticket.redirect_uri.size() <= max_redirect_uri &&
-           ticket.target.size() <= max_target && is_path(ticket.target) && ticket.created >= 0 &&
-           ticket.max_age >= -1 && acr.size() <= max_acr_values &&
+           ticket.target.size() <= max_target && is_path(ticket.target) &&
+           (ticket.origin.empty() || is_origin(ticket.origin)) && ticket.created >= 0 && ticket.max_age >= -1 &&
+           acr.size() <= max_acr_values &&
            std::all_of(acr.begin(), acr.end(), [](const auto &value) { return value.size() <= max_acr_value; });
 }
 
@@ -86,7 +95,7 @@ std::string write_ticket(const Ticket &ticket) {
     }
     Writer writer;
     writer.number(ticket_format, 1);
-    writer.number(ticket.retried ? 1 : 0, 1);
+    writer.number((ticket.retried ? is_retried : 0) | (ticket.origin.empty() ? 0 : has_origin), 1);
     writer.number(static_cast<uint64_t>(ticket.created), 8);
     writer.number(static_cast<uint64_t>(ticket.max_age), 8);
     writer.text(ticket.provider);
@@ -97,6 +106,9 @@ std::string write_ticket(const Ticket &ticket) {
     writer.number(ticket.acr_values.size(), 1);
     for (const std::string &value : ticket.acr_values) {
         writer.text(value);
+    }
+    if (!ticket.origin.empty()) {
+        writer.text(ticket.origin, 2);
     }
     std::string record = writer.take();
     return record.size() <= max_ticket ? record : std::string();
@@ -112,7 +124,7 @@ std::optional<Ticket> read_ticket(std::string_view record) {
     }
     Ticket ticket;
     const uint64_t flags = reader.number(1);
-    ticket.retried = flags == 1;
+    ticket.retried = (flags & is_retried) != 0;
     ticket.created = static_cast<int64_t>(reader.number(8));
     ticket.max_age = static_cast<int64_t>(reader.number(8));
     ticket.provider = reader.text();
@@ -123,7 +135,11 @@ std::optional<Ticket> read_ticket(std::string_view record) {
     for (uint64_t count = reader.number(1); count > 0; count--) {
         ticket.acr_values.push_back(reader.text());
     }
-    if (!reader.at_end() || flags > 1 || !is_sound(ticket)) {
+    if ((flags & has_origin) != 0) {
+        ticket.origin = reader.text(2);
+    }
+    const bool told = ((flags & has_origin) != 0) == !ticket.origin.empty();
+    if (!reader.at_end() || !told || flags > (is_retried | has_origin) || !is_sound(ticket)) {
         return std::nullopt;
     }
     return ticket;

@@ -4,6 +4,7 @@
 //   {"issuer": …, "tls_issuer": …, "clients": {"app": {"client_id": "app", "client_secret": …}, …}}
 // Any user name with any password signs in; the name becomes `sub`. It ends when its standard input does.
 // Settings: redirect_uris, post_logout_redirect_uris, tls { key, cert } (the same provider on https://localhost too),
+//   refresh_tokens, first_life and later_life { client } (seconds of an access token from a login and from a refresh),
 //   conform (profile and email only from UserInfo), pkce_required, prompt_consent, port, detached (outlive standard input)
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -86,7 +87,10 @@ const configuration = {
       async postLogoutSuccessSource(ctx) { ctx.body = page('You have signed out of the provider', ''); },
     },
   },
-  ttl: { AccessToken: 3600, AuthorizationCode: 60, IdToken: 3600, Interaction: 600, Session: 86400, Grant: 86400 },
+  // Of a family of refresh tokens the newest counts: an older one that comes back ends them all.
+  ...(settings.refresh_tokens ? { issueRefreshToken: async () => true, rotateRefreshToken: true } : {}),
+  ttl: { AccessToken: (ctx, token, { clientId }) =>
+    (ctx?.oidc?.params?.grant_type === 'refresh_token' ? settings.later_life?.[clientId] : settings.first_life) ?? 3600, RefreshToken: 86400, AuthorizationCode: 60, IdToken: 3600, Interaction: 600, Session: 86400, Grant: 86400 },
 };
 
 // The sign-in page: GET shows it, POST answers it.

@@ -5,6 +5,7 @@
 #include "ngx/record_id.cpp"
 #include "ngx/zone_arena.cpp"
 #include "ngx/zone_rebuild.cpp"
+#include "ngx/zone_walk.cpp"
 
 #include <map>
 #include <optional>
@@ -30,6 +31,15 @@ RecordId id_of(uint64_t number) {
     RecordId id;
     std::copy(digest.begin(), digest.end(), id.begin());
     return id;
+}
+
+// At most `max` of one index, as the store ends all sessions of a user.
+inline uint64_t erase_all(Arena &arena, Index index, const IndexKey &key, uint64_t max) {
+    uint64_t count = 0;
+    for (Place place; count < max && (place = arena.find(index, key)) != 0; count++) {
+        arena.erase(place);
+    }
+    return count;
 }
 
 IndexKey key_of(const std::string &name) {

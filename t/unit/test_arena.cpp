@@ -174,7 +174,7 @@ private:
                 all.insert(number);
             }
         }
-        const uint64_t count = arena_.erase(by_sid ? Index::sid : Index::sub, key_of(name), max);
+        const uint64_t count = erase_all(arena_, by_sid ? Index::sid : Index::sub, key_of(name), max);
         assert_int_equal(count, std::min<uint64_t>(max, all.size()));
         for (uint64_t number : all) {
             if (arena_.find(id_of(number)) == 0) {

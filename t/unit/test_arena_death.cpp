@@ -59,7 +59,7 @@ private:
     // Every list is in order again: it can be filled to the brim, emptied by index and filled once more.
     static void use_all(Arena &left, Model &found) {
         for (const auto &[number, expected] : found) {
-            assert_int_equal(left.erase(Index::sid, key_of(expected.sid), 9), 1);
+            assert_int_equal(erase_all(left, Index::sid, key_of(expected.sid), 9), 1);
         }
         assert_int_equal(left.use().used, 0);
         for (uint64_t number = 100; number < 130; number++) {
@@ -68,7 +68,7 @@ private:
             assert_true(text_in(left, number) == expected.text);
         }
         const uint64_t records = left.use().records;
-        assert_int_equal(left.erase(Index::sub, key_of("another sub"), 99), records);
+        assert_int_equal(erase_all(left, Index::sub, key_of("another sub"), 99), records);
         assert_int_equal(left.use().used, 0);
     }
 };
@@ -159,7 +159,7 @@ const Death deaths[] = {
     {"erase", some_records, [](Autopsy &a) { a.after.erase(2); },
      [](Arena &arena) { arena.erase(arena.find(id_of(2))); }},
     {"erase all of a sub", some_records, [](Autopsy &a) { a.after.clear(); },
-     [](Arena &arena) { arena.erase(Index::sub, key_of("sub"), 10); }},
+     [](Arena &arena) { erase_all(arena, Index::sub, key_of("sub"), 10); }},
     {"use", some_records, [](Autopsy &) {}, [](Arena &arena) { arena.use(arena.find(id_of(1)), start + 20); }},
     {"rebuild",
      [](Autopsy &a) {
@@ -211,7 +211,7 @@ void damaged_record_is_absent_and_the_others_stay(void **) {
         arena.repair();
         model.erase(1);
         assert_same(arena, model);
-        assert_int_equal(arena.erase(Index::sid, key_of("a"), 9), 1);
+        assert_int_equal(erase_all(arena, Index::sid, key_of("a"), 9), 1);
     }
 }
 

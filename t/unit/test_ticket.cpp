@@ -36,7 +36,7 @@ Ticket example_ticket() {
 
 bool same(const Ticket &a, const Ticket &b) {
     return a.provider == b.provider && a.nonce == b.nonce && a.verifier == b.verifier &&
-           a.redirect_uri == b.redirect_uri && a.target == b.target && a.created == b.created &&
+           a.redirect_uri == b.redirect_uri && a.target == b.target && a.origin == b.origin && a.created == b.created &&
            a.max_age == b.max_age && a.acr_values == b.acr_values && a.retried == b.retried;
 }
 
@@ -56,6 +56,12 @@ void ticket_comes_back_as_it_was(void **) {
         {"longest redirect_uri", [](Ticket &t) { t.redirect_uri.resize(2048, 'x'); }},
         {"raw UTF-8 in the target", [](Ticket &t) { t.target = "/\xc3\xa9"; }},
         {"target that looks like a host", [](Ticket &t) { t.target = "//host/x"; }},
+        {"a target on another host", [](Ticket &t) { t.origin = "https://shop.example.com:8443"; }},
+        {"a target on another host, first try",
+         [](Ticket &t) {
+             t.origin = "http://shop.example.com";
+             t.retried = false;
+         }},
     };
     for (const auto &[name, change] : cases) {
         Ticket ticket = example_ticket();
@@ -81,6 +87,10 @@ void unsound_tickets_are_not_written(void **) {
         {"target with a NUL", [](Ticket &t) { t.target = std::string("/a\0b", 4); }},
         {"target with DEL", [](Ticket &t) { t.target = "/\x7f"; }},
         {"target too long", [](Ticket &t) { t.target.resize(1201, 'x'); }},
+        {"origin with a path", [](Ticket &t) { t.origin = "https://shop.example.com/"; }},
+        {"origin that is none", [](Ticket &t) { t.origin = "shop.example.com"; }},
+        {"origin with the scheme's own port", [](Ticket &t) { t.origin = "https://shop.example.com:443"; }},
+        {"origin too long", [](Ticket &t) { t.origin = "https://" + std::string(300, 'x'); }},
         {"redirect_uri too long", [](Ticket &t) { t.redirect_uri.resize(2049, 'x'); }},
         {"redirect_uri far too long", [](Ticket &t) { t.redirect_uri.resize(70000, 'x'); }},
         {"nonce too long", [](Ticket &t) { t.nonce.resize(129, 'x'); }},
@@ -148,7 +158,9 @@ void hostile_tickets_are_refused(void **) {
         {"empty", ""},
         {"no format", with(0, std::string_view("\0", 1))},
         {"a later format", with(0, "\x02")},
-        {"an unknown flag", with(1, "\x02")},
+        {"an unknown flag", with(1, "\x04")},
+        {"an origin that is not there", with(1, "\x03")},
+        {"an empty origin", with(1, "\x03") + std::string(2, '\0')},
         {"created before 1970", with(2, "\xff")},
         {"max_age below -1", with(10, "\x80")},
         {"target no path", with(target, "h")},

@@ -13,7 +13,7 @@ use POSIX ();
 
 my %running;
 
-# Options: user and password (ACL), password alone, certificates: a directory with server.pem, server.key and ca.pem.
+# Options: user and password (ACL), password alone, bind: addresses, certificates: a directory with server.pem, server.key and ca.pem.
 sub new {
     my ($class, %option) = @_;
     my $self = bless { owner => $$, %option }, $class;
@@ -30,7 +30,7 @@ sub tls_port { return $_[0]{tls_port} }
 
 sub arguments {
     my ($self) = @_;
-    my @words = ('--bind', '127.0.0.1', '--port', $self->{port}, '--save', '', '--appendonly', 'no', '--dir', $self->{dir}, '--unixsocket', $self->socket,
+    my @words = ('--bind', split(/ /, $self->{bind} // '127.0.0.1'), '--port', $self->{port}, '--save', '', '--appendonly', 'no', '--dir', $self->{dir}, '--unixsocket', $self->socket,
         '--unixsocketperm', '777', '--logfile', "$self->{dir}/log", '--daemonize', 'no');
     if (my $dir = $self->{certificates}) {
         push @words, '--tls-port', $self->{tls_port}, '--tls-cert-file', "$dir/server.pem", '--tls-key-file', "$dir/server.key", '--tls-ca-cert-file', "$dir/ca.pem",
@@ -72,9 +72,10 @@ sub stop {
 sub command {
     my ($self, @words) = @_;
     my $socket = IO::Socket::UNIX->new(Peer => $self->socket) or die "no Redis: $!";
-    my @auth = $self->{password} ? ['AUTH', $self->{user} // (), $self->{password}] : ();
+    my @first = $self->{password} ? ['AUTH', $self->{user} // (), $self->{password}] : ();
+    push @first, ['SELECT', $self->{database}] if $self->{database};
     my $answer;
-    for my $command (@auth, \@words) {
+    for my $command (@first, \@words) {
         print $socket '*' . @$command . "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @$command;
         $socket->flush;
         $answer = read_answer($socket);
@@ -95,6 +96,8 @@ sub read_answer {
 }
 
 sub keys { my ($self, $pattern) = @_; return sort @{ $self->command('KEYS', $pattern // '*') } }
+
+sub keys_of { my ($self, $database) = @_; local $self->{database} = $database; return $self->keys }
 
 sub DESTROY {
     my ($self) = @_;
