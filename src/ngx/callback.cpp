@@ -385,6 +385,9 @@ ngx_int_t serve_callback(ngx_http_request_t *r, Context &context) {
     } else if (r->method != NGX_HTTP_GET) {  // HEAD neither: it would use up the code for an answer without a page
         return refuse_method(r, posts ? "GET, POST" : "GET");
     }
+    if (!context.posted && is_way_to_app(context)) {
+        return go_to_app(r, context);
+    }
     auto callback = oidc::read_callback(context.posted ? std::string_view(context.form) : view(context.query));
     if (!callback) {
         return refuse(r, context, callback.error());
