@@ -17,7 +17,7 @@ sub begins { my ($answer, $op) = @_; return ($answer->location // $answer->statu
 
 # ---- one worker: reload ----
 
-my ($ngx, $op, $browser) = site(server => $status, provider => 'userinfo on;');
+my ($ngx, $op, $browser) = site(server => $status, provider => 'userinfo on; read_timeout 60s;');
 {
     my $known = $browser->fresh;
     $known->login('/app');
