@@ -210,6 +210,20 @@ sub back_channel {
     $ngx->stop;
 }
 
+# ---- sessions in cookies ----
+
+{
+    my ($ngx, $echo, $browser) = start_site(provider => 'session_store cookie; cookie_secret "a cookie secret of more than thirty-two bytes";');
+    my ($alice, $bob) = map { visitor($browser, $_, "sid-$_") } qw(alice bob);
+    my ($hers, $his) = map { socket_of($_) } $alice, $bob;
+    is back_channel($browser, sid => 'sid-alice'), 200, 'cookie: signed out by the provider';
+    ok defined read_to_end($hers), 'cookie: closed';
+    ok answers($his), 'cookie: others are not';
+    $bob->get('/logout', site => 'same-origin');
+    ok defined read_to_end($his), 'cookie: a sign-out closes too';
+    $ngx->stop;
+}
+
 # ---- Redis: a session that ends on another host ----
 
 {

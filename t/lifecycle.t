@@ -127,6 +127,30 @@ $ngx->stop;
     $site->stop;
 }
 
+# ---- connections that go on: what was sent with a request is not the next one ----
+
+{
+    my ($site, $op, $who) = site(op => { tls => 0 }, provider => 'logout_uri /logout;', location => 'auth_oidc_anonymous $arg_mode;');
+    my $smuggled = "GET /open?smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    my $wait = sub { my ($requests) = @_; return join ' ', map { $_->status } $who->raw($requests) };
+    for my $case (
+        ['the 401 page', 'POST /app?mode=auto', 401], ['401 for programs', 'PUT /app?mode=deny', 401], ['the redirect', 'POST /app?mode=login', 302],
+        ['a method at the callback', 'POST /oidc_callback?code=x', 405], ['a method at login_uri', 'DELETE /oidc_login', 405], ['login_uri', 'GET /oidc_login', 302],
+        ['the callback', 'GET /oidc_callback?code=x&state=y', 400], ['logout_uri', 'GET /logout', 200], ['a mode that is none', 'POST /app?mode=x', 500],
+    ) {
+        my ($name, $line, $status) = @$case;
+        my $length = length $smuggled;
+        my $first = "$line HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n";
+        my $last = "GET /open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        is $wait->("${first}Content-Length: $length\r\n\r\n$smuggled$last"), "$status 200", "$name: a body is no request";
+        is $wait->(sprintf "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n%s", $first, $length, $smuggled, $last), "$status 200", "$name: nor is a chunked one";
+    }
+    is $wait->("GET /oidc_callback?code=x&state=y HTTP/1.1\r\nHost: localhost\r\n\r\n" x 3 . "GET /open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), '400 400 400 200',
+        'requests sent at once are answered in turn';
+    unlike $site->access_log, qr/smuggled/, 'no body was taken for a request';
+    $site->stop;
+}
+
 # ---- slow providers ----
 
 {

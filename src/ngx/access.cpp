@@ -4,6 +4,7 @@
 #include "lookup.hpp"
 #include "module.hpp"
 #include "open_requests.hpp"
+#include "preserve_post.hpp"
 #include "refresher.hpp"
 #include "request.hpp"
 #include "require.hpp"
@@ -116,6 +117,9 @@ ngx_int_t answer_anonymous(ngx_http_request_t *r, Context &context, const Provid
     }
     if (takes_only_tokens(*location)) {
         return answer_program(r, *providers[0]);
+    }
+    if (location->preserve_post == 1 && (mode == "auto" || mode == "login") && kind_of(r) == Kind::post) {
+        return site_answers(r) ? static_cast<ngx_int_t>(NGX_HTTP_UNAUTHORIZED) : answer_post(r, context, providers);
     }
     if (mode == "login") {
         return login_or_choice(r, context, providers);

@@ -134,7 +134,7 @@ void set_own_headers(ngx_http_request_t *r, const Answer &answer) {
     add_header(r, "Referrer-Policy", "no-referrer");
     std::string policy = answer.policy;
     if (policy.empty()) {
-        policy = answer.ancestors.empty() ? page_policy(answer.form_targets, answer.framed)
+        policy = answer.ancestors.empty() ? page_policy(answer.form_targets, answer.framed, answer.script)
                                           : "default-src 'none'; frame-ancestors " + answer.ancestors;
     }
     add_header(r, "Content-Security-Policy", policy);

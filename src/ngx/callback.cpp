@@ -16,6 +16,7 @@
 #include "callback_host.hpp"
 #include "endpoints.hpp"
 #include "lookup.hpp"
+#include "preserve_post.hpp"
 #include "session_size.hpp"
 #include "signin.hpp"
 #include "subrequest.hpp"
@@ -135,7 +136,11 @@ ngx_int_t finish_login(ngx_http_request_t *r, Context &context, Exchange &exchan
             return fail_store(r, context, exchange, "the former session could not be ended");
         }
     }
-    set_session_cookie(r, exchange.provider, exchange.save.new_cookie, is_secure(exchange.origin));
+    bool secure = is_secure(exchange.origin);
+    set_session_cookie(r, exchange.provider, exchange.save.new_cookie, secure);
+    if (auto session = oidc::SessionView::over(exchange.record)) {
+        note_user(r, exchange.provider, session->field(oidc::Field::sub), secure);
+    }
     exchange.ended(StateUse::signed_in);
     main_conf(r)->state->add(Count::logins_finished);
     context.status = "callback";

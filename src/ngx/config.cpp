@@ -84,6 +84,8 @@ ngx_command_t commands[] = {
      offsetof(LocationConf, touch), nullptr},
     {ngx_string("auth_oidc_close_connections"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, close_connections), nullptr},
+    {ngx_string("auth_oidc_preserve_post"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, preserve_post), nullptr},
     {ngx_string("auth_oidc_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_status, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("auth_oidc_anonymous"), anywhere | NGX_CONF_TAKE1, set_anonymous, NGX_HTTP_LOC_CONF_OFFSET,

@@ -135,7 +135,18 @@ struct Provider {
     std::string_view shown_name() const { return display_name.len ? view(display_name) : view(name); }
 };
 
-enum class EndpointKind { callback, login, logout, session, frontchannel, backchannel, provider_calls, resource };
+enum class EndpointKind {
+    callback,
+    login,
+    logout,
+    session,
+    frontchannel,
+    backchannel,
+    provider_calls,
+    resource,
+    post,
+    post_script
+};
 
 // A path of ours in a server, and the providers that use it.
 struct Endpoint {
@@ -185,6 +196,7 @@ struct ServerConf {
     std::vector<Resource> resources;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
+    bool preserves_post = false;       // some location has auth_oidc_preserve_post
     bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
 };
 
@@ -198,7 +210,7 @@ struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
-    ngx_flag_t touch = NGX_CONF_UNSET, close_connections = NGX_CONF_UNSET;
+    ngx_flag_t touch = NGX_CONF_UNSET, close_connections = NGX_CONF_UNSET, preserve_post = NGX_CONF_UNSET;
     ngx_http_complex_value_t *max_age = nullptr;
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;

@@ -10,6 +10,7 @@
 #include "config_values.hpp"
 #include "module.hpp"
 #include "open_requests.hpp"
+#include "post_pages.hpp"
 #include "provider_conf.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
@@ -99,6 +100,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     ngx_conf_merge_value(here.touch, above.touch, 1);
+    ngx_conf_merge_value(here.preserve_post, above.preserve_post, 0);
     ngx_conf_merge_value(here.close_connections, above.close_connections, 0);
     if (here.remote_user == nullptr) {
         here.remote_user = above.remote_user;
@@ -117,6 +119,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     }
     auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_auth_oidc_module));
     auto *server = static_cast<ServerConf *>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_auth_oidc_module));
+    server->preserves_post = server->preserves_post || here.preserve_post == 1;
     if (resolve_providers(cf, here, *server, *main) != NGX_CONF_OK) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
@@ -177,6 +180,11 @@ char *make_endpoints(ngx_conf_t *cf, ServerConf &server, const MainConf &main) {
         add_endpoint(server, std::string(view(provider->backchannel_logout_uri)), EndpointKind::backchannel, provider);
         add_endpoint(server, std::string(view(provider->session_uri)), EndpointKind::session, provider);
         add_endpoint(server, std::string(view(provider->proxy_location)), EndpointKind::provider_calls, provider);
+        if (server.preserves_post) {
+            std::string login(view(provider->login_uri));
+            add_endpoint(server, login + std::string(post_path), EndpointKind::post, provider);
+            add_endpoint(server, login + std::string(post_script_path), EndpointKind::post_script, provider);
+        }
         std::string front(view(provider->frontchannel_logout_uri));
         add_endpoint(server, front, EndpointKind::frontchannel, provider);
         add_endpoint(server, other_slash(front), EndpointKind::frontchannel, provider);

@@ -130,7 +130,8 @@ std::string attributes(bool secure, int64_t max_age, const char *same_site = "La
 
 bool is_reserved_cookie(std::string_view name) {
     std::string_view plain = oidc::starts_with(name, host_prefix) ? name.substr(host_prefix.size()) : name;
-    return oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie;
+    return oidc::starts_with(plain, ticket_prefix) || plain == loop_cookie || plain == logout_cookie ||
+           plain == user_cookie;
 }
 
 void RequestCookies::add(const Cookie &cookie) {

@@ -35,6 +35,7 @@ private:
 constexpr std::string_view ticket_prefix = "NGX_OIDC_LOGIN_";
 constexpr std::string_view loop_cookie = "NGX_OIDC_LOOP";
 constexpr std::string_view logout_cookie = "NGX_OIDC_LOGOUT";
+constexpr std::string_view user_cookie = "NGX_OIDC_USER";
 constexpr std::string_view host_prefix = "__Host-";
 // One of the names above, with or without its prefix.
 bool is_reserved_cookie(std::string_view name);

@@ -4,6 +4,7 @@
 #include "body.hpp"
 #include "callback_host.hpp"
 #include "module.hpp"
+#include "preserve_post.hpp"
 #include "signin.hpp"
 
 namespace auth_oidc {
@@ -24,6 +25,8 @@ constexpr Row rows[] = {
     {EndpointKind::login, serve_login, false},
     {EndpointKind::session, serve_session, false},
     {EndpointKind::logout, serve_logout, false},
+    {EndpointKind::post, serve_post, false},
+    {EndpointKind::post_script, serve_post_script, false},
     {EndpointKind::frontchannel, serve_frontchannel, true},
     {EndpointKind::backchannel, serve_backchannel, true},
     {EndpointKind::provider_calls, serve_provider_calls, false},

@@ -4,6 +4,7 @@
 #include "body.hpp"
 #include "endpoints.hpp"
 #include "lookup.hpp"
+#include "preserve_post.hpp"
 #include "signin.hpp"
 
 namespace auth_oidc {
@@ -111,6 +112,7 @@ ngx_int_t finish_sign_out(ngx_http_request_t *r, Context &context, SignOut &work
     }
     bool secure = is_secure(work.place.origin);
     delete_session_cookie(r, provider, secure);
+    note_user(r, provider, {}, secure);
     if (const oidc::SessionView *session = load_session(r, context); session && provider.revoke_on_logout == 1) {
         revoke_tokens(r, provider, *session);
     }

@@ -99,7 +99,9 @@ void OpenRequests::watch(Context &context) {
     OpenRequest &one = *context.open;
     one.question_.reset();
     one.provider_ = context.session.provider;
-    one.cookie_ = context.session.cookie;
+    if (one.cookie_ != context.session.cookie) {
+        one.cookie_ = view(copy(context.r->pool, context.session.cookie));
+    }
     one.note(context.session.head, context.ends);
     if (!tick_.is_set()) {
         tick_.lazily_after(tick);

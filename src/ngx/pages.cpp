@@ -1,6 +1,7 @@
 #include "pages.hpp"
 
 #include "../oidc/text.hpp"
+#include "page.hpp"
 
 namespace auth_oidc {
 
@@ -39,42 +40,16 @@ code{color:var(--text);font:600 1em ui-monospace,monospace;user-select:all}
 @media (max-width:26rem){main{padding:1.75rem 1.25rem}}
 )css";
 
-// Drawings of 24 by 24: they only repeat what the heading says.
-constexpr std::string_view key = R"(<circle cx="8" cy="15" r="5"/><path d="m11.5 11.5 9-9M16 7l4 4"/>)";
-constexpr std::string_view warning = R"(<circle cx="12" cy="12" r="9"/><path d="M12 7v6M12 16.5v.1"/>)";
-constexpr std::string_view done = R"(<circle cx="12" cy="12" r="9"/><path d="m8 12.5 3 3 5-6.5"/>)";
-constexpr std::string_view leave = R"(<path d="M10 3H5v18h5M10 12h10m-4-4 4 4-4 4"/>)";
-
-std::string page(std::string_view title, std::string_view drawing, std::string_view body) {
-    std::string html = R"(<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>)";
-    const std::string heading = html_escape(title);
-    html.append(heading).append("</title>\n<style>").append(style).append("</style>\n</head>\n<body>\n<main>\n");
-    html.append(R"(<svg viewBox="0 0 24 24" aria-hidden="true">)").append(drawing).append("</svg>\n");
-    html.append("<h1>").append(heading).append("</h1>\n").append(body).append("</main>\n</body>\n</html>\n");
-    return html;
-}
+// Drawings of 24 by 24, by PageDrawing: they only repeat what the heading says.
+constexpr std::string_view drawings[] = {
+    R"(<circle cx="8" cy="15" r="5"/><path d="m11.5 11.5 9-9M16 7l4 4"/>)",
+    R"(<circle cx="12" cy="12" r="9"/><path d="M12 7v6M12 16.5v.1"/>)",
+    R"(<circle cx="12" cy="12" r="9"/><path d="m8 12.5 3 3 5-6.5"/>)",
+    R"(<path d="M10 3H5v18h5M10 12h10m-4-4 4 4-4 4"/>)",
+};
 
 bool is_url(std::string_view text) {
     return oidc::starts_with(text, "https://") || oidc::starts_with(text, "http://");
-}
-
-// A link leads to a path of this site or to an http(s) URL, whatever was handed in: no javascript:, no data:.
-// Browsers read "//x" and "/\x" as another host; behind "/." both are a path of this one.
-std::string href(std::string_view target) {
-    if (is_url(target)) {
-        return html_escape(target);
-    }
-    if (!oidc::starts_with(target, "/")) {
-        return "/";
-    }
-    const bool path = target.size() == 1 || (target[1] != '/' && target[1] != '\\' && target[1] > ' ');
-    return (path ? "" : "/.") + html_escape(target);
 }
 
 constexpr std::string_view soft = R"( class="soft")";
@@ -90,7 +65,7 @@ std::string anchor(const PageLink &link, std::string_view attributes) {
     return std::string("<a")
         .append(attributes)
         .append(" href=\"")
-        .append(href(link.href))
+        .append(page_href(link.href))
         .append("\">")
         .append(html_escape(link.text))
         .append("</a>");
@@ -119,7 +94,39 @@ bool is_origin(std::string_view word) {
     return is_url(word);
 }
 
+constexpr PageDrawing key = PageDrawing::key, warning = PageDrawing::warning, done = PageDrawing::done,
+                      leave = PageDrawing::leave;
+
 }  // namespace
+
+std::string page_of(std::string_view title, PageDrawing drawing, std::string_view body) {
+    std::string html = R"(<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>)";
+    const std::string heading = html_escape(title);
+    html.append(heading).append("</title>\n<style>").append(style).append("</style>\n</head>\n<body>\n<main>\n");
+    html.append(R"(<svg viewBox="0 0 24 24" aria-hidden="true">)")
+        .append(drawings[static_cast<size_t>(drawing)])
+        .append("</svg>\n");
+    html.append("<h1>").append(heading).append("</h1>\n").append(body).append("</main>\n</body>\n</html>\n");
+    return html;
+}
+
+// No javascript:, no data:. Browsers read "//x" and "/\x" as another host; behind "/." both are a path of this one.
+std::string page_href(std::string_view target) {
+    if (is_url(target)) {
+        return html_escape(target);
+    }
+    if (!oidc::starts_with(target, "/")) {
+        return "/";
+    }
+    const bool path = target.size() == 1 || (target[1] != '/' && target[1] != '\\' && target[1] > ' ');
+    return (path ? "" : "/.") + html_escape(target);
+}
 
 std::string signin_page(const std::vector<PageLink> &providers) {
     std::vector<std::string> texts;
@@ -134,7 +141,7 @@ std::string signin_page(const std::vector<PageLink> &providers) {
     const bool choice = providers.size() > 1;
     const std::string what =
         paragraph(choice ? "Choose how you would like to continue." : "To continue, please sign in.", soft);
-    return page("Sign in", key, what + buttons(links, choice ? First::equal : First::main));
+    return page_of("Sign in", key, what + buttons(links, choice ? First::equal : First::main));
 }
 
 std::string error_page(const ErrorPage &error) {
@@ -143,7 +150,7 @@ std::string error_page(const ErrorPage &error) {
         body.append(R"(<p class="id">If you ask for help, mention problem <code>)").append(html_escape(error.problem));
         body.append("</code> (status ").append(std::to_string(error.status)).append(").</p>\n");
     }
-    return page(error.title.empty() ? "Something went wrong" : error.title, warning, body);
+    return page_of(error.title.empty() ? "Something went wrong" : error.title, warning, body);
 }
 
 std::string signin_needed_page(const PageLink &link, bool post, bool framed) {
@@ -156,7 +163,7 @@ std::string signin_needed_page(const PageLink &link, bool post, bool framed) {
         body += paragraph("Signing in takes the whole window, because it cannot be done inside this frame.", soft);
     }
     const std::string_view attributes = framed ? R"( class="main" target="_top")" : R"( class="main")";
-    return page("Please sign in", key, body + "<ul>\n<li>" + anchor(link, attributes) + "</li>\n</ul>\n");
+    return page_of("Please sign in", key, body + "<ul>\n<li>" + anchor(link, attributes) + "</li>\n</ul>\n");
 }
 
 std::string signed_out_page(std::string_view sign_in_href) {
@@ -164,29 +171,35 @@ std::string signed_out_page(std::string_view sign_in_href) {
     if (!sign_in_href.empty()) {
         links.push_back({"Sign in again", sign_in_href});
     }
-    return page(
+    return page_of(
         "You are signed out", done,
         paragraph("Your session on this site has ended. On a shared computer, close the browser as well.", soft) +
             buttons(links));
 }
 
 std::string confirm_logout_page(const LogoutConfirmation &confirmation) {
-    std::string form = R"(<form method="post" action=")" + href(confirmation.action) + "\">\n";
+    std::string form = R"(<form method="post" action=")" + page_href(confirmation.action) + "\">\n";
     form.append(R"(<input type="hidden" name="token" value=")").append(html_escape(confirmation.token)).append("\">\n");
     form.append("<button class=\"main\">Sign out</button>\n");
     form.append(anchor({"Stay signed in", confirmation.stay_href}, "")).append("\n</form>\n");
-    return page("Sign out?", leave, paragraph("Another page asked to sign you out here. Do you want that?") + form);
+    return page_of("Sign out?", leave, paragraph("Another page asked to sign you out here. Do you want that?") + form);
 }
 
-std::string page_policy(std::string_view form_targets, bool framed) {
+std::string page_policy(std::string_view form_targets, bool framed, PageScript script) {
     static const std::string fixed = "default-src 'none'; style-src 'sha256-" +
                                      oidc::base64_encode(oidc::bytes(oidc::sha256(style))) + "'; base-uri 'none'; ";
     std::string policy =
         fixed + (framed ? "frame-ancestors 'self'" : "frame-ancestors 'none'") + "; form-action 'self'";
+    if (script == PageScript::own_and_leaves) {
+        policy += " https: http:";
+    }
     for (const std::string &target : oidc::split_words(form_targets)) {
         if (is_origin(target)) {
             policy.append(" ").append(target);
         }
+    }
+    if (script != PageScript::none) {
+        policy += "; script-src 'self'";
     }
     return policy;
 }

@@ -38,10 +38,14 @@ struct LogoutConfirmation {
 };
 std::string confirm_logout_page(const LogoutConfirmation &page);
 
+// A script of ours that a page has, in a file of its own; `own_and_leaves`: it sends a form to the application, whose
+// answer may lead anywhere (browsers hold redirects against form-action too).
+enum class PageScript { none, own, own_and_leaves };
+
 // The Content-Security-Policy for these pages: default-src 'none', the style by its hash, no script, frame-ancestors
 // 'none'. `form_targets`: origins that a form's answer may redirect to, blanks between (form-action 'self' and these).
 // What is no http(s) origin is left out. `framed`: for the page that a frame shows, which nobody would see under
 // 'none'; it may then be framed by this site only (frame-ancestors 'self').
-std::string page_policy(std::string_view form_targets, bool framed = false);
+std::string page_policy(std::string_view form_targets, bool framed = false, PageScript script = PageScript::none);
 
 }  // namespace auth_oidc

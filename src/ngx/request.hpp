@@ -116,7 +116,8 @@ struct Answer {
     std::string form_targets;  // for the Content-Security-Policy of a page
     bool framed = false;       // may be shown inside a frame
     std::string ancestors{};   // who else may frame it: origins, blanks between
-    std::string policy{};      // a Content-Security-Policy of its own
+    PageScript script = PageScript::none;
+    std::string policy{};  // a Content-Security-Policy of its own
 };
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
 struct Answer;

@@ -78,7 +78,7 @@ export function picture(name) {
 }
 
 // What a page must be at every size and in both schemes, and a picture of it to look at.
-export async function look(page, name) {
+export async function look(page, name, scripts = 0) {
   const backgrounds = new Set();
   for (const [size, width, height] of [['phone', 360, 640], ['desktop', 1280, 800]]) {
     for (const colorScheme of ['light', 'dark']) {
@@ -95,7 +95,7 @@ export async function look(page, name) {
   is(backgrounds.size, 2, `${name}: dark is another colour than light`);
   const facts = await page.evaluate(() => ({ lang: document.documentElement.lang, title: document.title.length > 0,
     headings: document.querySelectorAll('h1').length, scripts: document.scripts.length }));
-  is(JSON.stringify(facts), '{"lang":"en","title":true,"headings":1,"scripts":0}', `${name}: language, title, one heading, no script`);
+  is(JSON.stringify(facts), `{"lang":"en","title":true,"headings":1,"scripts":${scripts}}`, `${name}: language, title, one heading, ${scripts || 'no'} script`);
 }
 
 // Runs inside the page. Contrast as WCAG 2 defines it, of every element that holds text itself, the least of them.

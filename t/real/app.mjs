@@ -2,10 +2,11 @@
 //   node app.mjs        prints {"port": …}; ends when its standard input does, unless its argument is --detached
 // /            a page with the user's name
 // /headers     the request's headers as JSON
+// /form        a form, and what a POST brought
 // /socket      a page that speaks to a WebSocket at /ws, which answers every text with the user and the text
 import { createHash } from 'node:crypto';
 import http from 'node:http';
-import { page, text } from './pages.mjs';
+import { page, readForm, text } from './pages.mjs';
 
 const socketPage = page('WebSocket', `<p id="said">waiting</p><script>
   const said = document.querySelector('#said');
@@ -15,13 +16,22 @@ const socketPage = page('WebSocket', `<p id="said">waiting</p><script>
   socket.onclose = () => { if (said.textContent === 'waiting') { said.textContent = 'refused'; } };
 </script>`);
 
+const formPage = page('Write something', `<form method="post" action="/form?x=1&amp;y=%2F"><input name="title"><textarea name="text"></textarea>
+  <input type="hidden" name="submit" value="a field"><input type="hidden" name="dataset" value="another"><button>Send</button></form>`);
+const receivedPage = (fields, user) => page('Received', `<p id="user">${text(user)}</p><p id="fields">${text(JSON.stringify([...fields]))}</p>`);
+
 const userPage = (headers) => page(`Hello, ${headers['x-user-name'] || headers['x-user'] || headers['x-forwarded-user'] || 'stranger'}`, `
   <p>nginx signed you in and told this application who you are:</p>
   <table>${Object.entries(headers).filter(([name]) => name.startsWith('x-user'))
     .map(([name, value]) => `<tr><td>${text(name)}</td><td>${text(value)}</td></tr>`).join('')}</table>
   <p><a href="/logout">Sign out</a></p>`);
 
-const server = http.createServer((request, reply) => {
+const server = http.createServer(async (request, reply) => {
+  if (request.url.startsWith('/form')) {
+    reply.setHeader('Content-Type', 'text/html; charset=utf-8');
+    reply.end(request.method === 'POST' ? receivedPage(await readForm(request), request.headers['x-user']) : formPage);
+    return;
+  }
   const json = request.url.startsWith('/headers');
   reply.setHeader('Content-Type', json ? 'application/json' : 'text/html; charset=utf-8');
   reply.end(json ? JSON.stringify(request.headers) : request.url.startsWith('/socket') ? socketPage : userPage(request.headers));

@@ -11,9 +11,10 @@ use OIDC::Real;
 use Test::More ();
 
 # nginx before t/real/app.mjs, with the certified provider. To a browser the two are different sites: localhost and 127.0.0.1.
+# `oidc` and `server` are texts more for the provider's block and the server's.
 sub new {
-    my ($class, $scheme) = @_;
-    my $self = bless { certificates => OIDC::Real::certificates(), app => OIDC::Real->app, nginx => OIDC::Nginx->new }, $class;
+    my ($class, $scheme, %option) = @_;
+    my $self = bless { oidc => '', server => '', %option, certificates => OIDC::Real::certificates(), app => OIDC::Real->app, nginx => OIDC::Nginx->new }, $class;
     $self->{host} = $scheme eq 'https' ? '127.0.0.1' : 'localhost';
     $self->{site} = "$scheme://$self->{host}:" . $self->{nginx}->port('site');
     $self->{provider} = OIDC::Real->provider(redirect_uris => ["$self->{site}/oidc_callback"],
@@ -33,13 +34,14 @@ sub configuration {
     my $listen = $self->{tls} ? ' ssl http2' : '';
     my $tls = $self->{tls} ? "ssl_certificate $dir/server.pem; ssl_certificate_key $dir/server.key;" : '';
     return <<"END";
-oidc_provider my_idp { $provider ssl_trusted_certificate $dir/ca.pem; logout_uri /logout; }
+oidc_provider my_idp { $provider ssl_trusted_certificate $dir/ca.pem; logout_uri /logout; $self->{oidc} }
 oidc_provider another { $provider ssl_trusted_certificate $dir/ca.pem; cookie_name ANOTHER; redirect_uri /another; display_name "Another Provider"; }
 oidc_provider absent { issuer https://127.0.0.1:1; client_id x; cookie_name ABSENT; redirect_uri /absent; }
 server {
     listen 127.0.0.1:%%PORT_site%%$listen;
     server_name $self->{host};
     $tls
+    $self->{server}
     location / {
         auth_oidc my_idp;
         proxy_pass http://127.0.0.1:$port;
@@ -61,7 +63,7 @@ sub visit {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $script = "$OIDC::Nginx::CHECKOUT/t/browser/$name.mjs";
     my ($spki) = OIDC::Nginx::slurp("$self->{certificates}/spki") =~ /(\S+)/;
-    my $settings = JSON::PP->new->utf8->canonical->encode({ site => $self->{site}, issuer => $self->{issuer}, spki => $spki });
+    my $settings = JSON::PP->new->utf8->canonical->encode({ site => $self->{site}, issuer => $self->{issuer}, plain => $self->{provider}->issuer, spki => $spki });
     my $pid = open my $lines, '-|', 'node', $script, $settings or die "node: $!\n";
     while (defined(my $line = readline $lines)) {
         my ($not, $what, $detail) = $line =~ /^(not )?ok - (.*?)(?: # (.*))?$/ or next;
