@@ -9,6 +9,8 @@
 #include "request.hpp"
 #include "require.hpp"
 #include "signin.hpp"
+#include "site_page.hpp"
+#include "streamlit.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -79,10 +81,15 @@ std::string choice_url(const Providers &providers, const std::string &target) {
 }
 
 ngx_int_t answer_page(ngx_http_request_t *r, const Providers &providers, Kind kind) {
+    std::string target = kind == Kind::post ? "/" : return_target(r);
+    ngx_int_t site = send_site_page(r, SitePage::signin, {NGX_HTTP_UNAUTHORIZED, {}, target});
+    if (site != NGX_DECLINED) {
+        return site;
+    }
     if (site_answers(r)) {
         return NGX_HTTP_UNAUTHORIZED;
     }
-    std::string url = choice_url(providers, kind == Kind::post ? "/" : return_target(r));
+    std::string url = choice_url(providers, target);
     std::string page = signin_needed_page({"Sign in", url}, kind == Kind::post, kind == Kind::framed);
     return send_answer(r,
                        {NGX_HTTP_UNAUTHORIZED, "text/html; charset=utf-8", std::move(page), {}, kind == Kind::framed});
@@ -232,6 +239,11 @@ bool is_program(ngx_http_request_t *r) {
 }
 
 ngx_int_t send_choice(ngx_http_request_t *r, const Providers &providers, const std::string &target, ngx_uint_t status) {
+    ensure_context(r).login_provider = providers[0];
+    ngx_int_t site = send_site_page(r, SitePage::signin, {status, {}, target});
+    if (site != NGX_DECLINED) {
+        return site;
+    }
     std::vector<std::string> urls;
     for (const Provider *provider : providers) {
         urls.push_back(login_url(*provider, target));
@@ -250,6 +262,9 @@ ngx_int_t on_preaccess(ngx_http_request_t *r) {
     }
     if (!server_conf(r)->headers.empty()) {
         remove_aliases(r, server_conf(r)->headers);
+    }
+    if (server_conf(r)->streamlit) {
+        strip_streamlit(r);
     }
     RequestCookies cookies;
     cookies.collect(r, *main, true);
@@ -279,6 +294,9 @@ ngx_int_t authenticate(ngx_http_request_t *r) {
 }  // namespace
 
 ngx_int_t on_access(ngx_http_request_t *r) {
+    if (shows_site_page(r)) {
+        return NGX_DECLINED;
+    }
     ngx_int_t answer = authenticate(r);
     if (answer != NGX_OK && answer != NGX_DECLINED) {
         return answer;

@@ -1,6 +1,7 @@
 // Answers of ours: redirects, pages, JSON, and what a failure looks like in the log and on the screen.
 #include "../oidc/text.hpp"
 #include "request.hpp"
+#include "site_page.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -120,12 +121,12 @@ void drop_challenge(ngx_http_request_t *r) {
     }
 }
 
+}  // namespace
+
 ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status) {
     ngx_http_finalize_request(r, status);
     return NGX_DONE;
 }
-
-}  // namespace
 
 void set_own_headers(ngx_http_request_t *r, const Answer &answer) {
     ensure_context(r).own_answer = true;
@@ -194,6 +195,10 @@ ngx_int_t fail(ngx_http_request_t *r, const Failure &failure) {
     ngx_uint_t status = status_of(failure.error);
     if (failure.retry_after != 0) {
         add_header(r, "Retry-After", std::to_string(failure.retry_after));
+    }
+    ngx_int_t site = send_site_page(r, SitePage::error, {status, failure.retry_url});
+    if (site != NGX_DECLINED) {
+        return site;
     }
     if (is_taken_over(r, status)) {
         return static_cast<ngx_int_t>(status);

@@ -9,6 +9,7 @@
 #include "provider_conf.hpp"
 #include "refresher.hpp"
 #include "require.hpp"
+#include "site_page.hpp"
 #include "status.hpp"
 #include "store_zone.hpp"
 
@@ -82,6 +83,10 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, remote_user), nullptr},
     {ngx_string("auth_oidc_touch"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, touch), nullptr},
+    {ngx_string("auth_oidc_streamlit"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, streamlit), nullptr},
+    {ngx_string("auth_oidc_page"), anywhere | NGX_CONF_TAKE2, set_page, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, pages), nullptr},
     {ngx_string("auth_oidc_close_connections"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, close_connections), nullptr},
     {ngx_string("auth_oidc_preserve_post"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
@@ -154,6 +159,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, id_token_signing_algs), nullptr},
     {ngx_string("session_keep"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, session_keep), nullptr},
+    {ngx_string("session_revocation"), provider_context | NGX_CONF_TAKE12, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, session_revocation), nullptr},
     {ngx_string("issuer_tenants"), provider_context | NGX_CONF_1MORE, noting<set_tenants>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, issuer_tenants), nullptr},
     {ngx_string("login_args"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,

@@ -88,7 +88,7 @@ struct Provider {
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
     ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
     ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
-    ngx_array_t *session_keep = nullptr;  // of ngx_str_t, as written
+    ngx_array_t *session_keep = nullptr, *session_revocation = nullptr;  // of ngx_str_t, as written
     ngx_str_t session_uri{}, cookie_domain{}, cookie_path{};
     ngx_uint_t cookie_samesite = NGX_CONF_UNSET_UINT;
     ngx_flag_t cookie_partitioned = NGX_CONF_UNSET, cookie_prefix = NGX_CONF_UNSET;
@@ -121,6 +121,10 @@ struct Provider {
     std::vector<std::unique_ptr<Fetch>> calls;  // of this worker, which nobody waits for
     ngx_uint_t exchanges = 0;                   // of this worker, at this moment
 
+    bool says(std::string_view directive) const {
+        return std::any_of(said.begin(), said.end(),
+                           [&](const Said &one) { return view(one.command->name) == directive; });
+    }
     // The line of a directive, or of the block where it is not there.
     Where line_of(std::string_view directive) const {
         for (const Said &one : said) {
@@ -166,6 +170,7 @@ struct MainConf {
     std::shared_ptr<Refresher> refresher;
     std::shared_ptr<OpenRequests> open;
     std::vector<std::string> rule_claims, nested_claims;  // paths that rules and auth_oidc_claim_set ask for
+    bool streamlit = false;                               // auth_oidc_streamlit somewhere
     bool any_bearer = false;                              // some location takes access tokens; then there are:
     std::shared_ptr<WorkerTokens> tokens;
     std::shared_ptr<Introspector> introspector;
@@ -196,6 +201,7 @@ struct ServerConf {
     std::vector<Resource> resources;
     std::vector<std::string> headers;  // folded names of auth_oidc_set_header anywhere in this server
     bool any_provider = false;         // some auth_oidc here holds a variable
+    bool streamlit = false;            // auth_oidc_streamlit somewhere in this server
     bool preserves_post = false;       // some location has auth_oidc_preserve_post
     bool many_base_urls = false;       // some location has an auth_oidc_base_url of its own
 };
@@ -206,11 +212,15 @@ struct ValueRule {
     ngx_int_t status;
 };
 
+enum class SitePage { signin, error, signed_out };
+
 struct LocationConf {
     ngx_array_t *auth_oidc = nullptr;  // of ngx_http_complex_value_t; NGX_CONF_UNSET_PTR until merged
     Where auth_oidc_where;
     ngx_http_complex_value_t *anonymous = nullptr, *base_url = nullptr, *remote_user = nullptr;
     ngx_flag_t touch = NGX_CONF_UNSET, close_connections = NGX_CONF_UNSET, preserve_post = NGX_CONF_UNSET;
+    ngx_flag_t streamlit = NGX_CONF_UNSET;
+    ngx_str_t pages[3] = {};  // auth_oidc_page, by SitePage
     ngx_http_complex_value_t *max_age = nullptr;
     oidc::Policy *policy = nullptr;  // auth_oidc_require; null: not said here
     Where policy_where;

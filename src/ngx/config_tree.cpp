@@ -15,6 +15,7 @@
 #include "refresher.hpp"
 #include "require.hpp"
 #include "session_size.hpp"
+#include "site_page.hpp"
 
 // Weak: an nginx without the rewrite module must load us too.
 extern "C" __attribute__((weak)) ngx_module_t ngx_http_rewrite_module;
@@ -83,6 +84,19 @@ void note_base_url(ngx_conf_t *cf, const LocationConf &location) {
     }
 }
 
+// The identity is signed with the secret of Streamlit's own file.
+char *check_streamlit(ngx_conf_t *cf, const LocationConf &location, ServerConf &server, MainConf &main) {
+    for (const Provider *provider : location.providers) {
+        if (!provider->entry) {
+            return conf_log(cf, NGX_LOG_EMERG, location.auth_oidc_where,
+                            "\"auth_oidc_streamlit\" needs providers of \"oidc_secrets\", and \"" +
+                                std::string(view(provider->name)) + "\" in \"auth_oidc\" is none");
+        }
+    }
+    server.streamlit = main.streamlit = true;
+    return static_cast<char *>(NGX_CONF_OK);
+}
+
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     auto &above = *static_cast<LocationConf *>(parent);
     auto &here = *static_cast<LocationConf *>(child);
@@ -100,6 +114,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     ngx_conf_merge_value(here.touch, above.touch, 1);
+    ngx_conf_merge_value(here.streamlit, above.streamlit, 0);
+    merge_pages(above, here);
     ngx_conf_merge_value(here.preserve_post, above.preserve_post, 0);
     ngx_conf_merge_value(here.close_connections, above.close_connections, 0);
     if (here.remote_user == nullptr) {
@@ -124,7 +140,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
     merge_bearer(cf, here);
-    return static_cast<char *>(NGX_CONF_OK);
+    return here.streamlit == 1 ? check_streamlit(cf, here, *server, *main) : static_cast<char *>(NGX_CONF_OK);
 }
 
 void add_endpoint(ServerConf &server, const std::string &path, EndpointKind kind, Provider *provider) {

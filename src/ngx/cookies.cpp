@@ -57,12 +57,13 @@ void each_segment(std::string_view line, Visit visit) {
     }
 }
 
-// The line without our cookies; every other byte as it came.
-std::string without_ours(std::string_view line, const MainConf &main) {
+// The line without the cookies of some names; every other byte as it came.
+template <class Unwanted>
+std::string without(std::string_view line, Unwanted unwanted) {
     std::string kept;
     bool first = true;
     each_segment(line, [&](std::string_view segment) {
-        if (is_ours(parse_pair(segment).name, main)) {
+        if (unwanted(parse_pair(segment).name)) {
             return;
         }
         if (!first) {
@@ -74,8 +75,9 @@ std::string without_ours(std::string_view line, const MainConf &main) {
     return kept;
 }
 
-void strip_line(ngx_http_request_t *r, ngx_table_elt_t *header, const MainConf &main) {
-    std::string kept = without_ours(view(header->value), main);
+template <class Unwanted>
+void strip_line(ngx_http_request_t *r, ngx_table_elt_t *header, Unwanted unwanted) {
+    std::string kept = without(view(header->value), unwanted);
     if (kept.empty()) {
         remove_header_line(r, header);
         header->value.len = 0;
@@ -102,6 +104,17 @@ void forget_empty_lines(ngx_http_request_t *r) {
         }
     }
 }
+void forget_cookie_lines(ngx_http_request_t *r) {
+    r->headers_in.cookie = nullptr;
+}
+void note_cookie_line(ngx_http_request_t *r, ngx_table_elt_t *line) {
+    ngx_table_elt_t **link = &r->headers_in.cookie;
+    while (*link != nullptr) {
+        link = &(*link)->next;
+    }
+    line->next = nullptr;
+    *link = line;
+}
 #else
 template <class Visit>
 void each_cookie_line(ngx_http_request_t *r, Visit visit) {
@@ -115,6 +128,22 @@ void forget_empty_lines(ngx_http_request_t *r) {
     auto **end = std::remove_if(lines, lines + r->headers_in.cookies.nelts,
                                 [](const ngx_table_elt_t *line) { return line->value.len == 0; });
     r->headers_in.cookies.nelts = static_cast<ngx_uint_t>(end - lines);
+}
+// A new array: the old one may be another request's.
+void forget_cookie_lines(ngx_http_request_t *r) {
+    if (ngx_array_init(&r->headers_in.cookies, r->pool, 1, sizeof(ngx_table_elt_t *)) != NGX_OK) {
+        throw std::bad_alloc();
+    }
+}
+void note_cookie_line(ngx_http_request_t *r, ngx_table_elt_t *line) {
+    if (r->headers_in.cookies.elts == nullptr) {
+        forget_cookie_lines(r);
+    }
+    auto **slot = static_cast<ngx_table_elt_t **>(ngx_array_push(&r->headers_in.cookies));
+    if (slot == nullptr) {
+        throw std::bad_alloc();
+    }
+    *slot = line;
 }
 #endif
 
@@ -159,12 +188,62 @@ void RequestCookies::collect(ngx_http_request_t *r, const MainConf &main, bool s
             }
         });
         if (strip && size_ != before) {
-            strip_line(r, header, main);
+            strip_line(r, header, [&](std::string_view name) { return is_ours(name, main); });
             stripped = true;
         }
     });
     if (stripped) {
         forget_empty_lines(r);
+    }
+}
+
+void strip_cookies(ngx_http_request_t *r, bool (*unwanted)(std::string_view name)) {
+    each_cookie_line(r, [&](ngx_table_elt_t *header) {
+        bool found = false;
+        each_segment(view(header->value),
+                     [&](std::string_view segment) { found = found || unwanted(parse_pair(segment).name); });
+        if (found) {
+            strip_line(r, header, unwanted);
+        }
+    });
+    forget_empty_lines(r);
+}
+
+size_t cookie_bytes(ngx_http_request_t *r) {
+    size_t bytes = 0;
+    each_cookie_line(r, [&](const ngx_table_elt_t *header) { bytes += header->value.len + 2; });
+    return bytes;
+}
+
+void append_cookies(ngx_http_request_t *r, std::string_view pairs) {
+    ngx_table_elt_t *line = nullptr;
+    each_cookie_line(r, [&](ngx_table_elt_t *header) { line = line ? line : header; });
+    if (line != nullptr) {
+        line->value = copy(r->pool, std::string(view(line->value)) + "; " + std::string(pairs));
+        return;
+    }
+    line = static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_in.headers));
+    if (line == nullptr) {
+        throw std::bad_alloc();
+    }
+    ngx_memzero(line, sizeof(ngx_table_elt_t));
+    line->key = copy(r->pool, "Cookie");
+    line->lowcase_key = copy(r->pool, "cookie").data;
+    line->hash = ngx_hash_key(line->lowcase_key, line->key.len);
+    line->value = copy(r->pool, pairs);
+    note_cookie_line(r, line);
+}
+
+void own_cookie_lines(ngx_http_request_t *r) {
+    copy_without_aliases(r, {});
+    forget_cookie_lines(r);
+    for (ngx_list_part_t *part = &r->headers_in.headers.part; part != nullptr; part = part->next) {
+        auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            if (elements[i].key.len == 6 && ngx_strncmp(elements[i].lowcase_key, "cookie", 6) == 0) {
+                note_cookie_line(r, &elements[i]);
+            }
+        }
     }
 }
 

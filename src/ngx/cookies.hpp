@@ -58,6 +58,15 @@ size_t chunk_room(const Provider &provider);
 void set_session_cookie(ngx_http_request_t *r, const Provider &provider, std::string_view value, bool secure);
 void delete_session_cookie(ngx_http_request_t *r, const Provider &provider, bool secure);
 
+// Cookies of these names leave the request; every other byte of the lines stays.
+void strip_cookies(ngx_http_request_t *r, bool (*unwanted)(std::string_view name));
+// The bytes of the request's Cookie line, or of all of them.
+size_t cookie_bytes(ngx_http_request_t *r);
+// "a=b; c=d" goes behind what the line holds, or is a line of its own.
+void append_cookies(ngx_http_request_t *r, std::string_view pairs);
+// A subrequest shares its parent's lines: it gets some of its own.
+void own_cookie_lines(ngx_http_request_t *r);
+
 // A header of the answer; the value is copied.
 void add_header(ngx_http_request_t *r, std::string_view name, std::string_view value);
 

@@ -6,6 +6,7 @@
 #include "module.hpp"
 #include "preserve_post.hpp"
 #include "signin.hpp"
+#include "streamlit.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -77,13 +78,18 @@ Provider *chosen_provider(const Endpoint &endpoint, const oidc::Parameters &quer
             return provider;
         }
     }
-    return !name && !issuer && endpoint.providers.size() == 1 ? endpoint.providers[0] : nullptr;
+    if (name) {
+        return provider_by_token(endpoint, *name);
+    }
+    return !issuer && endpoint.providers.size() == 1 ? endpoint.providers[0] : nullptr;
 }
 
 ngx_int_t unknown_provider(ngx_http_request_t *r) {
     return fail(
         r, {nullptr,
-            oidc::browser_error("unknown_provider", "the login URL names a provider that this server does not have"),
+            oidc::browser_error("unknown_provider",
+                                "the login URL names a provider that this server does not have, or by a token that is "
+                                "forged or too old"),
             {},
             "login",
             0,
@@ -114,11 +120,15 @@ namespace {
 
 // return_to, or what a third party wants opened (C 4): a URL of this origin, or a path. Anything else is the front
 // page.
-std::string wanted_target(ngx_http_request_t *r, const oidc::Parameters &query) {
+std::string wanted_target(ngx_http_request_t *r, const Endpoint &endpoint, const oidc::Parameters &query) {
     if (const std::string *path = oidc::find_parameter(query, "return_to")) {
         return safe_target(*path, "/");
     }
     const std::string *link = oidc::find_parameter(query, "target_link_uri");
+    const Provider *file = link ? nullptr : file_provider(endpoint);
+    if (file != nullptr) {
+        return streamlit_target(r, *file);
+    }
     auto url = link ? oidc::http::parse_url(*link) : std::nullopt;
     if (!url) {
         return safe_target(link ? *link : "/", "/");
@@ -173,7 +183,7 @@ ngx_int_t serve_login(ngx_http_request_t *r, Context &context) {
                         0,
                         {}});
     }
-    std::string target = wanted_target(r, *query);
+    std::string target = wanted_target(r, *context.endpoint, *query);
     Provider *provider = chosen_provider(*context.endpoint, *query);
     if (provider == nullptr) {
         bool named = oidc::find_parameter(*query, "provider") || oidc::find_parameter(*query, "iss");

@@ -34,6 +34,10 @@ ngx_int_t refuse_method(ngx_http_request_t *r, std::string_view allowed);
 // A value as path of this site to return to: `fallback` when it is none.
 std::string safe_target(std::string_view value, std::string_view fallback);
 
+// Streamlit's callback without an answer of the provider: the way back from a sign-out, to the application.
+bool is_way_to_app(const Context &context);
+ngx_int_t go_to_app(ngx_http_request_t *r, Context &context);
+
 // The browser comes back from a sign-out at the provider: the state is compared, which changes nothing but a log line,
 // and return_to is followed. NGX_DECLINED: the site's own page goes on.
 ngx_int_t check_signed_out(ngx_http_request_t *r);

@@ -5,6 +5,7 @@
 #include "location_fetch.hpp"
 #include "module.hpp"
 #include "request.hpp"
+#include "streamlit.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -155,13 +156,15 @@ void copy_without_aliases(ngx_http_request_t *r, const std::vector<std::string> 
     }
 }
 
+namespace {
+
 // Behind the access phase: under `satisfy any` that one may end before our handler, and anonymous requests have values
 // too. Each pass of the phases (an internal redirect, a subrequest) begins from a list without our headers.
-ngx_int_t on_precontent(ngx_http_request_t *r) {
+void add_headers(ngx_http_request_t *r) {
     const std::vector<std::string> &named = server_conf(r)->headers;
     const std::vector<SetHeader> *headers = location_conf(r)->headers;
-    if (named.empty() || location_call_url(r) != nullptr) {
-        return NGX_DECLINED;
+    if (named.empty()) {
+        return;
     }
     if (r != r->main) {
         copy_without_aliases(r, named);
@@ -173,7 +176,16 @@ ngx_int_t on_precontent(ngx_http_request_t *r) {
             set_request_header(r, set, text);
         }
     }
-    return NGX_DECLINED;
+}
+
+}  // namespace
+
+ngx_int_t on_precontent(ngx_http_request_t *r) {
+    if (location_call_url(r) != nullptr) {
+        return NGX_DECLINED;  // a call of our own to the provider
+    }
+    add_headers(r);
+    return server_conf(r)->streamlit ? add_streamlit_identity(r) : static_cast<ngx_int_t>(NGX_DECLINED);
 }
 
 }  // namespace auth_oidc

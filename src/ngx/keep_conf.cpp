@@ -117,6 +117,10 @@ void complete_keep(ngx_conf_t *cf, const MainConf &main, Provider &provider) {
     if (provider.session_keep != nullptr) {
         keep_what_is_named(cf, provider, keep);
     }
+    if (main.streamlit && provider.entry) {  // its identity is all that was said at the login
+        keep.claims_json = keep.first_claims = true;
+        keep.first_tokens = !provider.says("session_refresh");
+    }
     if (!keep.rules.empty() && provider.session_keep == nullptr) {
         for (const char *name : {"email", "preferred_username", "name"}) {
             add_once(keep.claims, std::string(name));  // a refusal names the account

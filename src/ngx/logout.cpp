@@ -6,6 +6,8 @@
 #include "lookup.hpp"
 #include "preserve_post.hpp"
 #include "signin.hpp"
+#include "site_page.hpp"
+#include "streamlit.hpp"
 
 namespace auth_oidc {
 
@@ -75,6 +77,10 @@ ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const Logo
     }
     if (!place.after.empty()) {
         return send_redirect(r, place.after);
+    }
+    ngx_int_t site = send_site_page(r, SitePage::signed_out, {NGX_HTTP_OK, login_url(provider, "/")});
+    if (site != NGX_DECLINED) {
+        return site;
     }
     return send_answer(r, {NGX_HTTP_OK, "text/html; charset=utf-8", signed_out_page(login_url(provider, "/")), {}});
 }
@@ -154,10 +160,11 @@ bool is_way_back(ngx_http_request_t *r, const Provider &provider) {
 }
 
 // The cookie is taken away, whatever comes of it. Gives return_to when the state is the one that was sent.
-std::optional<std::string> use_logout_cookie(ngx_http_request_t *r, Provider &provider, const Cookie &cookie) {
+std::optional<std::string> use_logout_cookie(ngx_http_request_t *r, Provider &provider, const Cookie &cookie,
+                                             std::string_view args) {
     bool secure = oidc::starts_with(cookie.name, host_prefix);
     set_own_cookie(r, {logout_cookie, {}}, secure, 0);
-    auto query = oidc::form_decode(view(r->args));
+    auto query = oidc::form_decode(args);
     const std::string *state = query ? oidc::find_parameter(*query, "state") : nullptr;
     auto sent = provider.sealers->guard.open(cookie.value, logout_cookie, ngx_time());
     if (!sent || !state || !oidc::equal_constant_time(sent->substr(0, state_size), *state)) {
@@ -168,6 +175,18 @@ std::optional<std::string> use_logout_cookie(ngx_http_request_t *r, Provider &pr
         return std::nullopt;
     }
     return sent->substr(state_size);
+}
+
+// return_to of the sign-out that this browser comes back from; empty when there was none.
+std::string target_after(ngx_http_request_t *r, Provider &provider, std::string_view args) {
+    RequestCookies cookies;
+    cookies.collect(r, *main_conf(r), false);
+    for (const Cookie &cookie : cookies) {
+        if (cookie.name == logout_cookie || cookie.name == own_cookie_name(logout_cookie, true)) {
+            return use_logout_cookie(r, provider, cookie, args).value_or("");
+        }
+    }
+    return {};
 }
 
 }  // namespace
@@ -190,18 +209,35 @@ ngx_int_t check_signed_out(ngx_http_request_t *r) {
         if (!is_way_back(r, *provider)) {
             continue;
         }
-        RequestCookies cookies;
-        cookies.collect(r, *main_conf(r), false);
-        for (const Cookie &cookie : cookies) {
-            if (cookie.name != logout_cookie && cookie.name != own_cookie_name(logout_cookie, true)) {
-                continue;
-            }
-            auto back = use_logout_cookie(r, *provider, cookie);
-            auto origin = base_url(r, provider);
-            return back && !back->empty() && origin ? send_redirect(r, *origin + *back) : NGX_DECLINED;
-        }
+        std::string back = target_after(r, *provider, view(r->args));
+        auto origin = base_url(r, provider);
+        return !back.empty() && origin ? send_redirect(r, *origin + back) : NGX_DECLINED;
     }
     return NGX_DECLINED;
+}
+
+bool is_way_to_app(const Context &context) {
+    const Provider *provider = file_provider(*context.endpoint);
+    auto query = oidc::form_decode(view(context.query));
+    if (provider == nullptr || !query) {
+        return false;
+    }
+    for (const char *name : {"code", "error", "response"}) {
+        if (oidc::find_parameter(*query, name) != nullptr) {
+            return false;
+        }
+    }
+    return true;
+}
+
+ngx_int_t go_to_app(ngx_http_request_t *r, Context &context) {
+    Provider &provider = *file_provider(*context.endpoint);
+    auto origin = base_url(r, &provider);
+    if (!origin) {
+        return fail(r, {&provider, origin.error(), {}, "logout", 0, {}});
+    }
+    std::string back = target_after(r, provider, view(context.query));
+    return send_redirect(r, *origin + (back.empty() ? app_base(provider) : back));
 }
 
 ngx_int_t serve_logout(ngx_http_request_t *r, Context &context) {

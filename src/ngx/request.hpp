@@ -45,6 +45,7 @@ struct Lookup {
     size_t provider = 0;  // index into the location's providers
     size_t cookie = 0;
     bool running = false;
+    ngx_msec_t began = 0;  // when the store was asked
     StoreCall call;
 };
 
@@ -82,6 +83,9 @@ struct Context {
 
     OpenRequest *open = nullptr;  // where it is watched, and how many sessions had ended when its own was looked for
     uint64_t ends = 0;
+
+    bool site_page = false;                   // auth_oidc_page answers, with these facts
+    std::string page_login_url, page_target;  // empty: as anywhere
 
     const char *status = "anonymous";      // $oidc_auth_status
     std::string error, error_description;  // $oidc_error, $oidc_error_description
@@ -122,6 +126,9 @@ struct Answer {
 ngx_int_t send_answer(ngx_http_request_t *r, const Answer &answer);
 struct Answer;
 void set_own_headers(ngx_http_request_t *r, const Answer &answer);
+
+// The end of what a handler of ours does: what it has to return then.
+ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status);
 
 // Whether the site's own error_page answers a status in place of our page: the handler then returns the status.
 bool is_taken_over(ngx_http_request_t *r, ngx_uint_t status);

@@ -112,6 +112,7 @@ void fill_from_secrets(ngx_conf_t *cf, Provider &provider) {
     }
     ngx_conf_init_uint_value(provider.client_auth_method, auth_method(entry.client_auth_method));
     ngx_conf_init_value(provider.session_timeout, 30 * 24 * 3600);
+    text_or(cf, provider.session_store, "cookie");
     if (provider.secrets.empty()) {
         provider.secrets.push_back(entry.cookie_secret);
     }

@@ -99,12 +99,20 @@ Provider *shown_provider(ngx_http_request_t *r, Context *context) {
     return server->providers.empty() ? nullptr : server->providers[0];
 }
 
+// On a sign-in page of the site, where that leads; elsewhere this very page.
+std::string shown_target(ngx_http_request_t *r, const Context *context) {
+    return context && !context->page_target.empty() ? context->page_target : return_target(r->main);
+}
+
 // Links for pages of the site: these make sense without a context too.
 ngx_int_t get_login_url(ngx_http_request_t *r, Value *value, uintptr_t) {
-    Provider *provider = shown_provider(r, get_context(r));
+    Context *context = get_context(r);
+    Provider *provider = shown_provider(r, context);
     value->not_found = 1;
-    if (provider != nullptr) {
-        set_copy(r, value, login_url(*provider, return_target(r->main)));
+    if (context && !context->page_login_url.empty()) {
+        set_copy(r, value, context->page_login_url);
+    } else if (provider != nullptr) {
+        set_copy(r, value, login_url(*provider, shown_target(r, context)));
     }
     return NGX_OK;
 }
@@ -119,7 +127,7 @@ ngx_int_t get_logout_url(ngx_http_request_t *r, Value *value, uintptr_t) {
 }
 
 ngx_int_t get_return_to(ngx_http_request_t *r, Value *value, uintptr_t) {
-    set_copy(r, value, return_target(r->main));
+    set_copy(r, value, shown_target(r, get_context(r)));
     return NGX_OK;
 }
 

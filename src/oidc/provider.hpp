@@ -19,10 +19,11 @@ struct Keep {
     bool id_token = false;
     bool access_token = false;
     bool refresh_token = false;
-    bool claims_json = false;    // all claims as JSON, for nested names and "who am I"
-    bool userinfo = false;       // UserInfo's answer as it came
-    bool session_state = false;  // where the provider has a check_session_iframe
-    bool all_claims = true;      // every top-level claim in the flat table; else those named
+    bool claims_json = false;                         // all claims as JSON, for nested names and "who am I"
+    bool userinfo = false;                            // UserInfo's answer as it came
+    bool session_state = false;                       // where the provider has a check_session_iframe
+    bool first_claims = false, first_tokens = false;  // as at the login, beside the renewed ones
+    bool all_claims = true;                           // every top-level claim in the flat table; else those named
     std::vector<std::string> claims;
     std::vector<std::string> rules;   // paths that rules ask for: their values one by one
     std::vector<std::string> nested;  // paths behind variables: their texts

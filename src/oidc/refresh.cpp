@@ -70,6 +70,20 @@ const std::string *claim_of(const Session &session, std::string_view name) {
     return nullptr;
 }
 
+constexpr std::string_view frozen_prefix = "\x04";
+
+// What is about to be renewed, as it was at the login.
+void freeze(Session &session, const Keep &keep) {
+    const std::pair<Field, bool> wanted[] = {{Field::claims_json, keep.first_claims},
+                                             {Field::id_token, keep.first_tokens},
+                                             {Field::access_token, keep.first_tokens}};
+    for (const auto &[field, kept] : wanted) {
+        if (kept && !session[field].empty() && claim_of(session, frozen_key(field)) == nullptr) {
+            session.claims.emplace_back(frozen_key(field), session[field]);
+        }
+    }
+}
+
 // C 12.2: still the same user, for the same client. `iss` was compared with the configured one.
 std::optional<Error> check_identity(const Session &session, const Json &claims) {
     if (claims.string("sub").value_or("") != session[Field::sub]) {
@@ -104,9 +118,9 @@ void replace_claims(Session &session, const Json &claims, const Json &userinfo, 
     const Json merged = userinfo ? merge_claims(claims, userinfo) : claims;
     session[Field::claims_json] = keep.claims_json ? merged.dump() : "";
     auto fresh = claim_table(merged, keep);
-    // It is of the login, and no refresh has another.
+    // These are of the login, and no refresh has others.
     for (auto &claim : session.claims) {
-        if (claim.first == session_state_key) {
+        if (claim.first == session_state_key || starts_with(claim.first, frozen_prefix)) {
             fresh.push_back(std::move(claim));
         }
     }
@@ -118,6 +132,10 @@ Error out_of_step() {
 }
 
 }  // namespace
+
+std::string frozen_key(Field field) {
+    return std::string(frozen_prefix) + std::to_string(static_cast<int>(field));
+}
 
 bool has_field(const SessionHead &head, Field field) {
     return head.fields[static_cast<size_t>(field)].size != 0;
@@ -150,6 +168,7 @@ bool Refresh::ends_session(const Error &error) {
 }
 
 RefreshAction Refresh::begin(int64_t now) {
+    freeze(session_, client_.keep);
     if (!session_[Field::refresh_token].empty()) {
         auto request = refresh_request(client_, data_->metadata, session_[Field::refresh_token], now);
         if (!request) {

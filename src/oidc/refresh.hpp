@@ -29,6 +29,8 @@ enum class Due { no, soon, now };
 Due refresh_due(const SessionHead &head, const RefreshPolicy &policy, int64_t now);
 // The access token has ended and must not be shown any more.
 bool is_access_token_over(const SessionHead &head, int64_t now);
+// Under which name a session keeps what a field held at the login, where that is asked for. No claim can be called so.
+std::string frozen_key(Field field);
 bool has_field(const SessionHead &head, Field field);
 
 // complete is false when UserInfo could not be had: the tokens are new, the claims are still the old ones.
