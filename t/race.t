@@ -10,17 +10,17 @@ use lib "$FindBin::Bin/lib";
 use OIDC::Redis;
 use OIDC::Test;
 
-my $rounds = $ENV{OIDC_ROUNDS} || 50;
-my $at_once = 50;
+my $rounds = $ENV{OIDC_ROUNDS} || 30;
+my $at_once = 15;
 my $session = 'NGX_OIDC_SESSION';
 my $op = OIDC::Provider->new(tls => 0);
 my $redis = OIDC::Redis->new;
 
 for my $case (['the zone', ''], ['a zone with a state file', 'session_store kept;'], ['Redis', 'session_store unix:' . $redis->socket . ';']) {
     my ($name, $store) = @$case;
-    # Every use is written back once a second has passed.
+    # A use is written back when two seconds have passed.
     my ($ngx, undef, $browser) = site(op => $op, http => 'keyval_zone zone=kept:8m state=%%DIR%%/state;', nginx => { workers => 2 },
-        provider => "$store session_idle_timeout 9s; logout_uri /logout; cookie_secret \"a cookie secret of more than thirty-two bytes\";",
+        provider => "$store session_idle_timeout 19s; read_timeout 60s; logout_uri /logout; cookie_secret \"a cookie secret of more than thirty-two bytes\";",
         location => 'add_header X-Token $oidc_access_token always;');
     my ($over, $back, $unexpected, $refreshed, $done) = (0, 0, 0, 0, 0);
     while ($done < $rounds) {
@@ -34,7 +34,7 @@ for my $case (['the zone', ''], ['a zone with a state file', 'session_store kept
         $op->configure(expires_in => 3600);
         $op->forget;
         my $signed_in = time;
-        OIDC::Nginx::wait_until(sub { time > $signed_in + 1 });
+        OIDC::Nginx::wait_until(sub { time > $signed_in + 2 });
         # Use, sign-out, use: in every order that two workers and two connections make of it. Of a third the refresh has reached the provider
         # when they sign out.
         $op->hold('refresh');
