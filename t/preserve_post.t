@@ -13,6 +13,7 @@ is conf_error('auth_oidc_preserve_post maybe;'), 'invalid value "maybe" in "auth
 
 my $app = 'proxy_pass http://127.0.0.1:%%PORT_app%%;';
 my ($ngx, $op, $browser) = site(
+    op       => { tls => 0 },
     nginx    => { workers => 2 },
     provider => 'logout_uri /logout;',
     server   => <<"END",
