@@ -37,6 +37,7 @@ my $conf = provider_conf($op) . provider_conf($other, name => 'second', provider
     . "location /any { satisfy any; deny all; auth_oidc my_idp; auth_oidc_bearer only; $show }\n"
     . "location /up { auth_oidc my_idp; auth_oidc_bearer only; auth_oidc_set_header Authorization \"Token \$oidc_access_token\"; proxy_pass http://127.0.0.1:%%PORT_echo%%; }\n"
     . "location /inner { auth_oidc my_idp; auth_oidc_bearer only; error_page 404 = /up; }\n"
+    . "location /first { auth_oidc my_idp; auth_oidc_bearer only; error_page 404 = /api; try_files /none =404; }\n"
     . "location /page { auth_oidc my_idp; auth_oidc_bearer only; error_page 401 /sorry; }\n"
     . "location = /sorry { auth_oidc off; $show }\n"
     . "}\nserver { listen 127.0.0.1:%%PORT_echo%%; location / { return 200 \"\$http_authorization\"; } }\n";
@@ -285,6 +286,8 @@ is ask($known, '/rule')->status, 403, 'rules hold';
 is $op->count('introspect'), $asked + 1, 'and nobody is asked again';
 is ask($known, '/api')->status, 401, 'another audience is another question';
 is $op->count('introspect'), $asked + 2, 'which is asked';
+is $op->with(introspect => { set => { %active, aud => [$me, 'urn:other'] } }, sub { ask(opaque(), '/first') })->status, 204, 'both in one request, after an internal redirect';
+is $op->count('introspect'), $asked + 4, 'are asked';
 is_deeply [$op->refused], [], 'the provider saw no wrong request';
 $asked = $op->count('introspect');
 my $unknown = opaque();

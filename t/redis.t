@@ -20,7 +20,7 @@ my $account = 'app:p%40ss%3Aw%2Frd';
 sub conf { my ($url, $more) = @_; return "cookie_secret \"$secret\"; session_store " . quoted($url) . "; store_timeout $limit; logout_uri /logout; " . ($more // '') }
 sub start {
     my ($url, %option) = @_;
-    return site(op => $op, provider => conf($url, $option{provider}), server => 'location = /public { return 200 "open\n"; }', nginx => { %{ $option{nginx} || {} } });
+    return site(op => $op, provider => conf($url, $option{provider}), server => 'location = /public { return 200 "open\n"; } location = /status { auth_oidc off; auth_oidc_status; }', nginx => { %{ $option{nginx} || {} } });
 }
 
 # ---- each way in ----
@@ -35,6 +35,9 @@ for my $case (['TCP with an account', "redis://$account\@127.0.0.1:" . $redis->p
     like $who->get('/app')->body, qr/^sub=zoe|^sub=\w+/m, "$name: a claim reaches the application";
     my @keys = $redis->keys('oidc:s:*');
     is scalar(@keys), 1, "$name: one session";
+    my $status = $who->get('/status', kind => 'none')->json;
+    cmp_ok $status->{store_calls}, '>', 0, "$name: look-ups are counted";
+    is $status->{providers}[0]{store}, 'redis', "$name: and shown as those of Redis";
     my $cookie = $who->cookies->find($session)->{value};
     unlike "@keys", qr/\Q$cookie\E/, "$name: the key does not tell the cookie";
     cmp_ok $redis->command('PTTL', $keys[0]), '>', 8 * 3600_000 - 60_000, "$name: Redis ends it";
@@ -56,6 +59,7 @@ for my $case (['a certificate of nobody we trust', "rediss://$account\@localhost
     my ($ngx, undef, $who) = start($url);
     $who->cookies->put($session, 'A' x 43);
     is $who->get('/app')->status, 503, "$name: 503";
+    is $who->get('/status', kind => 'none')->json->{store_failures}, 1, "$name: and counted";
     like $ngx->error_log, $line, "$name: the log says so";
     unlike $ngx->error_log, qr/p\@ss|wrong\@/, "$name: without a password";
     $ngx->stop;

@@ -36,18 +36,22 @@ $op->with(token => { status => 500 }, sub { login('/app') });
 is status()->{logins_failed_provider}, 1, 'the provider';
 $op->with(callback => { error => 'access_denied' }, sub { login('/app') });
 is_deeply [@{ status() }{qw(logins_failed_browser logins_failed_provider logins_failed_us)}], [2, 1, 0], 'and who says no himself';
+is_deeply status()->{login_failures}, { ticket_missing => 1, token_unavailable => 1, login_denied => 1 }, 'each by the rule that was broken';
+is status()->{store_calls}, 0, 'a zone answers at once';
+is status()->{providers}[0]{store}, 'zone', 'the kind of store';
 
 my $answer = get('/status?format=prometheus', kind => 'none');
 like $answer->header('Content-Type'), qr{^text/plain; version=0\.0\.4}, "Prometheus' own type";
 my $text = $answer->body;
 like $text, qr/^auth_oidc_logins_started_total 5$/m, 'a counter';
 like $text, qr/^auth_oidc_logins_failed_total\{fault="browser"\} 2$/m, 'a counter with a label';
+like $text, qr/^auth_oidc_login_failures_total\{reason="token_unavailable"\} 1$/m, 'a reason';
 like $text, qr/^auth_oidc_sessions\{provider="my_idp"\} 3$/m, 'a gauge of a provider';
 like $text, qr/^auth_oidc_provider_up\{provider="my_idp"\} 1$/m, 'health';
 my (%typed, @wrong);
 for my $line (split /\n/, $text) {
     if ($line =~ /^# TYPE (\w+) (counter|gauge)$/) { push @wrong, "$1 twice" if $typed{$1}++; push @wrong, $1 if ($2 eq 'counter') != ($1 =~ /_total$/) }
-    elsif ($line !~ /^# HELP \w+ .+$/) { push @wrong, $line unless $line =~ /^(\w+)(?:\{\w+="[^"]*"\})? \d+$/ && $typed{$1} }
+    elsif ($line !~ /^# HELP \w+ .+$/) { push @wrong, $line unless $line =~ /^(\w+)(?:\{\w+="[^"]*"\})? \d+(?:\.\d+)?$/ && $typed{$1} }
 }
 is_deeply \@wrong, [], 'every line is of the text format, and every metric has a type';
 

@@ -7,6 +7,7 @@ use warnings;
 
 use Exporter 'import';
 use IO::Socket::INET;
+use JSON::PP ();
 use OIDC::Browser;
 use OIDC::Nginx;
 use OIDC::Provider;
@@ -14,7 +15,7 @@ use List::Util qw(sum);
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(site backend sign_in get_many latencies pipeline wrk cpu_time kept_memory median processors pin);
+our @EXPORT_OK = qw(site backend sign_in tokens get_many latencies pipeline wrk cpu_time kept_memory median processors pin);
 
 # Claims as a company's provider sends them: about 600 bytes.
 my %user = (
@@ -83,6 +84,8 @@ sub site_text {
         proxy_set_header Connection "";
         location /plain/ { alias %%DIR%%/www/; }
         location /zone/ { alias %%DIR%%/www/; auth_oidc my_idp; }
+        location /rule/ { alias %%DIR%%/www/; auth_oidc my_idp; auth_oidc_require groups department-7; }
+        location /bearer/ { alias %%DIR%%/www/; auth_oidc my_idp; auth_oidc_bearer only; }
         location /asked/ { alias %%DIR%%/www/; auth_request /check; }
         location = /check { internal; proxy_pass http://app; proxy_pass_request_body off; }
         location /proxied/ { proxy_pass http://app; }
@@ -103,7 +106,7 @@ END
 sub bare {
     my ($http) = @_;
     $http =~ s/^ *(?:keyval_zone|auth_oidc|proxy_set_header X-).*\n//mg;
-    $http =~ s/auth_oidc my_idp;//g;
+    $http =~ s/auth_oidc my_idp;| auth_oidc_(?:require|bearer) [^;]+;//g;
     $http =~ s/oidc_provider my_idp \{.*?\n    \}//s;
     return $http;
 }
@@ -115,6 +118,14 @@ sub sign_in {
     my $page = $browser->login('/zone/file');
     die "signing in failed: status " . $page->status . "\n" unless $page->status == 200;
     return $browser->cookie_line(OIDC::Browser::parse_url("http://localhost:$site->{port}/"), 'GET', {});
+}
+
+# An access token as a provider signs it, and one that says nothing itself.
+sub tokens {
+    my ($site) = @_;
+    my ($op, $now) = ($site->{op}, time);
+    $op->set(introspect => { set => { %user, active => JSON::PP::true, aud => $op->client_id, exp => $now + 3600 } });
+    return ($op->sign({ %user, iss => $op->issuer, aud => $op->client_id, iat => $now, exp => $now + 3600, scope => 'read' }, header => { typ => 'at+jwt' }), 'an-opaque-token-0123456789abcdef');
 }
 
 sub browser {

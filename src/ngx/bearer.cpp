@@ -169,6 +169,7 @@ ngx_int_t ask(const Work &work, const IntrospectionQuestion &question) {
 ngx_int_t judge_opaque(const Work &work, Provider &provider, const oidc::ProviderData &data) {
     const oidc::Digest key = oidc::sha256(key_of(work, provider, data));
     if (auto known = main_conf(work.r)->introspector->answers.find(key, ngx_time())) {
+        work.context.introspected = false;  // another location may have another question
         if (known->good) {
             return accept(work, provider, std::make_shared<const std::string>(std::move(known->text)));
         }

@@ -72,6 +72,7 @@ std::string target_url(const oidc::Ticket &ticket, const std::string &callback_o
 ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Error &error) {
     exchange.ended(StateUse::failed);
     SharedState &state = *main_conf(r)->state;
+    state.add_failure(error.rule);
     state.add(error.fault == oidc::Fault::browser    ? Count::logins_failed_browser
               : error.fault == oidc::Fault::provider ? Count::logins_failed_provider
                                                      : Count::logins_failed_us);
@@ -263,6 +264,7 @@ ngx_int_t refuse(ngx_http_request_t *r, const Context &context, oidc::Error erro
     failure.retry_url =
         failure.provider ? login_url(*failure.provider, "/") : std::string(view(providers[0]->login_uri));
     main_conf(r)->state->add(Count::logins_failed_browser);
+    main_conf(r)->state->add_failure(failure.error.rule);
     return fail(r, failure);
 }
 

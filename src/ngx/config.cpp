@@ -154,6 +154,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(Provider, id_token_signing_algs), nullptr},
     {ngx_string("session_keep"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, session_keep), nullptr},
+    {ngx_string("session_revocation"), provider_context | NGX_CONF_TAKE12, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(Provider, session_revocation), nullptr},
     {ngx_string("issuer_tenants"), provider_context | NGX_CONF_1MORE, noting<set_tenants>, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(Provider, issuer_tenants), nullptr},
     {ngx_string("login_args"), provider_context | NGX_CONF_1MORE, noting<set_words>, NGX_HTTP_LOC_CONF_OFFSET,

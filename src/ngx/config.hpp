@@ -88,7 +88,7 @@ struct Provider {
     ngx_str_t frontchannel_logout_uri{}, backchannel_logout_uri{};
     ngx_array_t *login_args = nullptr;  // of ngx_str_t: what login_uri may pass on
     ngx_flag_t revoke_on_logout = NGX_CONF_UNSET;
-    ngx_array_t *session_keep = nullptr;  // of ngx_str_t, as written
+    ngx_array_t *session_keep = nullptr, *session_revocation = nullptr;  // of ngx_str_t, as written
     ngx_str_t session_uri{}, cookie_domain{}, cookie_path{};
     ngx_uint_t cookie_samesite = NGX_CONF_UNSET_UINT;
     ngx_flag_t cookie_partitioned = NGX_CONF_UNSET, cookie_prefix = NGX_CONF_UNSET;

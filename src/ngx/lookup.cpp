@@ -46,6 +46,13 @@ void refuse_tossed(ngx_http_request_t *r, Context &context) {
     context.session = {};
 }
 
+// A store in memory answers at once: only who had to wait is counted.
+void note_wait(ngx_http_request_t *r, const Lookup &lookup) {
+    SharedState &state = *main_conf(r)->state;
+    state.add(Count::store_calls);
+    state.add(Count::store_milliseconds, ngx_current_msec - lookup.began);
+}
+
 enum class Step { found, absent, waits, failed };
 
 Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, std::string_view value) {
@@ -55,13 +62,18 @@ Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, std::s
     }
     if (!lookup.running) {
         prepare_call(r, call, provider, value);
+        lookup.began = ngx_current_msec;
         if (call.store->ops->find(&call) == NGX_AGAIN) {
             lookup.running = true;
             return Step::waits;
         }
     }
+    if (lookup.running) {
+        note_wait(r, lookup);
+    }
     lookup.running = false;
     if (call.answer == Stored::unavailable) {
+        main_conf(r)->state->add(Count::store_failures);
         return Step::failed;
     }
     return call.answer == Stored::found ? Step::found : Step::absent;

@@ -45,6 +45,7 @@ struct Lookup {
     size_t provider = 0;  // index into the location's providers
     size_t cookie = 0;
     bool running = false;
+    ngx_msec_t began = 0;  // when the store was asked
     StoreCall call;
 };
 

@@ -49,6 +49,9 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
     }
     if (is_program(r) || !context.session.token.empty()) {
         log_refusal(r, context, why);
+        if (is_taken_over(r, NGX_HTTP_FORBIDDEN)) {
+            return NGX_HTTP_FORBIDDEN;
+        }
         return send_answer(r, {NGX_HTTP_FORBIDDEN,
                                "application/json",
                                "{\"error\":\"access_denied\",\"error_description\":\"this account may not do this\"}",
@@ -88,6 +91,11 @@ ngx_int_t step_up(ngx_http_request_t *r, Context &context, LoginWish wish) {
     }
     add_header(r, "WWW-Authenticate", challenge);
     context.status = "refused";
+    context.error = "insufficient_user_authentication";
+    context.error_description = "another sign-in is needed";
+    if (is_taken_over(r, NGX_HTTP_UNAUTHORIZED)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
     std::string body =
         "{\"error\":\"insufficient_user_authentication\",\"error_description\":\"another sign-in is needed\"";
     body += by_token ? "}" : ",\"login_url\":\"" + oidc::json_escape(login_url(provider, {})) + "\"}";

@@ -100,6 +100,8 @@ public:
         return fits;
     }
 
+    int32_t writer = 0;  // the process that writes the list down, one at a time
+
     // From the oldest to the newest.
     template <class Visit>
     void each(Visit visit) const {
@@ -109,7 +111,7 @@ public:
     }
 
 private:
-    uint32_t busy_ = 0, capacity_ = 0, bucket_bits_ = 0, unused_ = 0;
+    uint32_t busy_ = 0, capacity_ = 0, bucket_bits_ = 0;
     uint64_t secret_ = 0;
     volatile uint64_t oldest_ = 0, next_ = 0;  // they only grow
     volatile int64_t not_before_ = 0;          // milliseconds

@@ -1,8 +1,9 @@
 #include "revocations.hpp"
 
 #include <openssl/rand.h>
+#include <signal.h>
 
-#include <stdexcept>
+#include <cerrno>
 
 #include "zone_lock.hpp"
 
@@ -10,14 +11,38 @@ namespace auth_oidc {
 
 namespace {
 
-RevokedKey key_of(const unsigned char (&bytes)[16]) {
+constexpr ngx_msec_t write_after = 500, try_again = 100;
+
+// An entry as the file has it, and the time before which everything counts as signed out in the place of the key.
+struct Row {
     RevokedKey key;
-    std::copy_n(bytes, key.size(), key.begin());
-    return key;
-}
+    int64_t at, until;
+};
+static_assert(sizeof(Row) == 32 && std::is_trivially_copyable_v<Row>);
 
 bool is_named(const RevokedKey &key) {
     return key != RevokedKey{};
+}
+
+void append(std::string &text, const Row &row) {
+    text.append(reinterpret_cast<const char *>(&row), sizeof(row));
+}
+
+void merge(RevocationList &list, std::string_view text) {
+    const int64_t now = ngx_time();
+    for (; text.size() >= sizeof(Row); text.remove_prefix(sizeof(Row))) {
+        Row row;
+        std::memcpy(&row, text.data(), sizeof(row));
+        if (!is_named(row.key)) {
+            list.set_not_before(row.at);
+        } else if (row.until > now) {
+            list.add(row.key, row.at, row.until, now);
+        }
+    }
+}
+
+bool is_alive(int32_t pid) {
+    return kill(pid, 0) == 0 || errno != ESRCH;
 }
 
 }  // namespace
@@ -27,12 +52,11 @@ public:
     explicit Lock(ngx_shm_zone_t *zone) : ZoneLock(zone) { shared()->repair(); }
 };
 
-Revocations::Revocations(ngx_conf_t *cf, const RevocationOptions &options) {
-    ngx_str_t name = copy(cf->pool, view(options.name));
-    zone_ = ngx_shared_memory_add(cf, &name, options.size, &ngx_http_auth_oidc_module);
-    if (zone_ == nullptr) {
-        throw std::runtime_error("the zone of signed-out sessions cannot be declared");
-    }
+Revocations::Revocations(RevocationOptions options)
+    : zone_(options.zone),
+      state_(std::move(options.state)),
+      secrets_(std::move(options.secrets)),
+      alarm_(&Revocations::on_alarm, this) {
     zone_->init = entry<&Revocations::init, NGX_ERROR>;
     zone_->data = this;
 }
@@ -52,6 +76,11 @@ ngx_int_t Revocations::init(ngx_shm_zone_t *zone, void *old) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0, "auth_oidc: zone \"%V\" is too small", &zone->shm.name);
         return NGX_ERROR;
     }
+    auto *self = static_cast<Revocations *>(zone->data);
+    if (!self->state_.empty()) {
+        const auto text = read_sealed(self->state_, self->secrets_, zone->shm.log);
+        merge(*static_cast<RevocationList *>(pool->data), text.value_or(""));
+    }
     return NGX_OK;
 }
 
@@ -61,12 +90,12 @@ bool Revocations::has(const oidc::CookieHead &head) const {
         return false;
     }
     const Lock list(zone_);
-    const RevokedKey sid = key_of(head.sid), sub = key_of(head.sub);
-    return list->is_folded(head.begun) || list->has(key_of(head.id), head.begun) ||
+    const RevokedKey sid = revoked_key(head.sid), sub = revoked_key(head.sub);
+    return list->is_folded(head.begun) || list->has(revoked_key(head.id), head.begun) ||
            (is_named(sid) && list->has(sid, head.begun)) || (is_named(sub) && list->has(sub, head.begun));
 }
 
-void Revocations::add(const RevokedKey &key, const StoreCall &call, int64_t longest_life) const {
+void Revocations::add(const RevokedKey &key, const StoreCall &call, int64_t longest_life) {
     bool fits;
     {
         const Lock list(zone_);
@@ -78,6 +107,56 @@ void Revocations::add(const RevokedKey &key, const StoreCall &call, int64_t long
                       "its oldest entry sign in again",
                       &zone_->shm.name);
     }
+    if (!state_.empty() && !alarm_.is_set()) {
+        alarm_.after(write_after);
+    }
+}
+
+// False while another process writes. What the processes of another binary wrote, after an upgrade, is not lost.
+bool Revocations::begin_writing(std::string &text) {
+    const auto written = read_sealed(state_, secrets_, ngx_cycle->log);
+    const Lock list(zone_);
+    if (list->writer != 0 && list->writer != ngx_pid && is_alive(list->writer)) {
+        return false;
+    }
+    list->writer = ngx_pid;
+    merge(*list.shared(), written.value_or(""));
+    append(text, {RevokedKey{}, list->not_before(), 0});
+    list->each([&](const RevocationList::Entry &entry) { append(text, {entry.key, entry.at, entry.until}); });
+    return true;
+}
+
+void Revocations::write() {
+    std::string text;
+    if (!begin_writing(text)) {
+        return alarm_.after(try_again);
+    }
+    const bool written = write_sealed(state_, secrets_, text);
+    const ngx_err_t error = ngx_errno;
+    const Lock list(zone_);
+    list->writer = 0;
+    if (!written) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, error,
+                      "auth_oidc: \"%s\" cannot be written: a restart forgets who signed out", state_.c_str());
+    }
+}
+
+void Revocations::on_alarm(void *self) {
+    static_cast<Revocations *>(self)->write();
+}
+
+void Revocations::leave() {
+    if (alarm_.is_set()) {
+        alarm_.cancel();
+        write();
+        alarm_.cancel();
+    }
+}
+
+RevokedKey revoked_key(const unsigned char (&bytes)[16]) {
+    RevokedKey key;
+    std::copy_n(bytes, key.size(), key.begin());
+    return key;
 }
 
 int64_t now_in_milliseconds() {

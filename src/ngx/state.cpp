@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <cstring>
 #include <stdexcept>
 
 #include "state_ring.hpp"
@@ -35,6 +36,10 @@ struct SharedState::Shared {
     Ring<2048> replays;  // `seen`, until `time`
     ngx_atomic_t ends;
     ngx_atomic_t counts[static_cast<size_t>(Count::count)];
+    struct {
+        char rule[40];  // empty: free
+        uint64_t count;
+    } failures[96];  // the last one is for all that found no place
 };
 
 namespace {
@@ -156,12 +161,40 @@ uint64_t SharedState::ends() const {
     return shared()->ends;
 }
 
-void SharedState::add(Count which) {
-    ngx_atomic_fetch_add(&shared()->counts[static_cast<size_t>(which)], 1);
+void SharedState::add(Count which, uint64_t how_many) {
+    ngx_atomic_fetch_add(&shared()->counts[static_cast<size_t>(which)], static_cast<ngx_atomic_int_t>(how_many));
 }
 
 uint64_t SharedState::value(Count which) const {
     return shared()->counts[static_cast<size_t>(which)];
+}
+
+void SharedState::add_failure(std::string_view rule) {
+    const Locked all(zone_, shared());
+    auto &places = all->failures;
+    rule = rule.substr(0, sizeof(places[0].rule) - 1);
+    for (auto &place : places) {
+        const bool is_last = &place == std::end(places) - 1;
+        if (place.rule[0] == '\0') {
+            const std::string_view name = is_last ? "other" : rule;
+            std::memcpy(place.rule, name.data(), name.size());
+        }
+        if (is_last || place.rule == rule) {
+            place.count++;
+            return;
+        }
+    }
+}
+
+std::vector<std::pair<std::string, uint64_t>> SharedState::failures() const {
+    std::vector<std::pair<std::string, uint64_t>> found;
+    const Locked all(zone_, shared());
+    for (const auto &place : all->failures) {
+        if (place.count != 0) {
+            found.emplace_back(place.rule, place.count);
+        }
+    }
+    return found;
 }
 
 }  // namespace auth_oidc

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "../oidc/text.hpp"
 #include "ngx.hpp"
@@ -26,6 +29,9 @@ enum class Count {
     refusals,
     bearer_accepted,
     bearer_refused,
+    store_calls,         // look-ups that had to wait for a store
+    store_milliseconds,  // how long, all together
+    store_failures,      // look-ups without an answer
     count
 };
 
@@ -53,8 +59,12 @@ public:
     void session_ended();
     uint64_t ends() const;
 
-    void add(Count which);
+    void add(Count which, uint64_t how_many = 1);
     uint64_t value(Count which) const;
+
+    // Logins that failed, by the rule that did it. The rules are ours: there are not many of them.
+    void add_failure(std::string_view rule);
+    std::vector<std::pair<std::string, uint64_t>> failures() const;
 
 private:
     struct Shared;

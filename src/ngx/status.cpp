@@ -32,8 +32,21 @@ constexpr CountRow counts[] = {
     {Count::refusals, "refusals", "auth_oidc_refusals_total", "", "Requests that a rule turned away."},
     {Count::bearer_accepted, "bearer_accepted", "auth_oidc_bearer_accepted_total", "", "Access tokens let in."},
     {Count::bearer_refused, "bearer_refused", "auth_oidc_bearer_refused_total", "", "Access tokens turned away."},
+    {Count::store_calls, "store_calls", "auth_oidc_store_calls_total", "", "Look-ups that waited for a session store."},
+    {Count::store_failures, "store_failures", "auth_oidc_store_failures_total", "", "Look-ups without an answer."},
 };
-static_assert(std::size(counts) == static_cast<size_t>(Count::count));
+// The one that is left is shown in seconds.
+static_assert(std::size(counts) == static_cast<size_t>(Count::count) - 1);
+
+std::string waited_seconds(const MainConf &main) {
+    const uint64_t milliseconds = main.state ? main.state->value(Count::store_milliseconds) : 0;
+    const std::string rest = std::to_string(1000 + milliseconds % 1000).replace(0, 1, ".");
+    return std::to_string(milliseconds / 1000) + (rest == ".000" ? "" : rest);
+}
+
+std::vector<std::pair<std::string, uint64_t>> failures_of(const MainConf &main) {
+    return main.state ? main.state->failures() : std::vector<std::pair<std::string, uint64_t>>();
+}
 
 // Sessions in a zone; nothing for stores that live elsewhere.
 std::optional<ZoneUse> use_of(const Provider &provider) {
@@ -57,6 +70,7 @@ std::string provider_json(const Provider &provider) {
     std::string text = "{\"name\":\"" + oidc::json_escape(view(provider.name)) +
                        "\",\"healthy\":" + (health.failing ? "false" : "true") + "," +
                        age_member("metadata_age", health.metadata_at) + "," + age_member("keys_age", health.keys_at);
+    text += ",\"store\":" + (provider.store ? "\"" + std::string(provider.store->ops->name) + "\"" : "null");
     if (const auto use = use_of(provider)) {
         text += "," + json_member("sessions", use->sessions) + "," + json_member("store_bytes_used", use->used) + "," +
                 json_member("store_bytes", use->size) + "," + json_member("sessions_evicted", use->evicted);
@@ -69,7 +83,12 @@ std::string as_json(const MainConf &main) {
     for (const CountRow &row : counts) {
         text += json_member(row.json, main.state ? main.state->value(row.count) : 0) + ",";
     }
-    text += "\"providers\":[";
+    text += "\"store_wait_seconds\":" + waited_seconds(main) + ",\"login_failures\":{";
+    const char *before = "";
+    for (const auto &[rule, count] : failures_of(main)) {
+        text += std::exchange(before, ",") + json_member(rule, count);
+    }
+    text += "},\"providers\":[";
     for (const Provider *provider : main.providers) {
         text += (provider == main.providers.front() ? "" : ",") + provider_json(*provider);
     }
@@ -118,6 +137,12 @@ std::string as_prometheus(const MainConf &main) {
         text += row.help[0] != '\0' ? head_of(row.prometheus, row.help) : "";
         text += std::string(row.prometheus) + (row.label[0] != '\0' ? "{" + std::string(row.label) + "}" : "") + " " +
                 std::to_string(main.state ? main.state->value(row.count) : 0) + "\n";
+    }
+    text += head_of("auth_oidc_store_wait_seconds_total", "Time that look-ups waited for a session store.") +
+            "auth_oidc_store_wait_seconds_total " + waited_seconds(main) + "\n";
+    text += head_of("auth_oidc_login_failures_total", "Logins that failed, by the rule that was broken.");
+    for (const auto &[rule, count] : failures_of(main)) {
+        text += "auth_oidc_login_failures_total{reason=\"" + rule + "\"} " + std::to_string(count) + "\n";
     }
     for (const Gauge &gauge : gauges) {
         std::string lines;

@@ -7,7 +7,6 @@
 #include "../oidc/cookie_record.hpp"
 #include "cookies.hpp"
 #include "provider_conf.hpp"
-#include "revocations.hpp"
 
 namespace auth_oidc {
 namespace {
@@ -19,21 +18,7 @@ using oidc::SessionHead;
 using oidc::SessionView;
 
 constexpr size_t max_sealed = oidc::base64url_decoded_size(oidc::max_chunked_text);
-constexpr size_t revocation_zone_size = 1024 * 1024;
-
-struct CookieStore {
-    Provider *provider = nullptr;
-    std::unique_ptr<Revocations> revocations;
-    std::string bound_to;
-
-    // What the seal is bound to: nothing of another cookie opens here. The name stands only when all servers were read.
-    const std::string &purpose() {
-        if (bound_to.empty()) {
-            bound_to = "session cookie " + provider->cookie;
-        }
-        return bound_to;
-    }
-};
+constexpr int max_successors = 16;
 
 CookieStore &store_of(const StoreCall &call) {
     return *static_cast<CookieStore *>(call.store->data);
@@ -67,10 +52,45 @@ std::optional<CookieRecord> open(CookieStore &store, std::string_view cookie) {
     return std::nullopt;
 }
 
-// The session that the call's cookie holds, where it lives.
+// Under which name the result of a refresh of this session is kept.
+RecordId successor_key(const CookieRecord &record, const SessionHead &head) {
+    const auto session = SessionView::over(record.session);
+    const std::string_view token = session ? session->field(Field::refresh_token) : std::string_view();
+    std::string text = "refreshed " + std::string(oidc::bytes(head.binding, sizeof(head.binding)));
+    if (token.empty()) {
+        text += oidc::bytes(record.head.id, sizeof(record.head.id));
+        text += std::to_string(head.revision);
+    }
+    return oidc::sha256(text.append(token));
+}
+
+// The session that the call's cookie holds, where it lives; or what a refresh has made of it.
 struct Opened {
     explicit Opened(StoreCall &call) {
-        record = open(store_of(call), call.cookie);
+        read(call, call.cookie);
+        const CookieStore &store = store_of(call);
+        for (int i = 0; store.successors && i < max_successors && record && is_due(store, call.now); i++) {
+            std::string next = store.successors->find(successor_key(*record, head));
+            if (next.empty()) {
+                break;
+            }
+            read(call, next);
+            call.new_cookie = std::move(next);
+        }
+        if (record) {
+            std::copy_n(record->head.id, call.id.size(), call.id.begin());
+            call.has_id = true;
+            call.head = head;
+        }
+    }
+
+    std::optional<CookieRecord> record;
+    SessionHead head;
+
+private:
+    void read(const StoreCall &call, std::string_view cookie) {
+        CookieStore &store = store_of(call);
+        record = open(store, cookie);
         if (!record || record->session.size() < sizeof(head)) {
             record.reset();
             return;
@@ -78,17 +98,15 @@ struct Opened {
         std::memcpy(&head, record->session.data(), sizeof(head));
         if (head.size != record->session.size() ||
             !oidc::equal_constant_time(oidc::bytes(head.binding, sizeof(head.binding)), call.binding) ||
-            oidc::is_over(head, call.now, call.idle_timeout) || store_of(call).revocations->has(record->head)) {
+            oidc::is_over(head, call.now, call.idle_timeout) ||
+            (store.revocations && store.revocations->has(record->head))) {
             record.reset();
-            return;
         }
-        std::copy_n(record->head.id, call.id.size(), call.id.begin());
-        call.has_id = true;
-        call.head = head;
     }
 
-    std::optional<CookieRecord> record;
-    SessionHead head;
+    bool is_due(const CookieStore &store, int64_t now) const {
+        return oidc::refresh_due(head, store.provider->refresh, now) != oidc::Due::no;
+    }
 };
 
 ngx_int_t answer(StoreCall *call, Stored stored) {
@@ -97,7 +115,15 @@ ngx_int_t answer(StoreCall *call, Stored stored) {
 }
 
 ngx_int_t find(StoreCall *call) {
-    return answer(call, Opened(*call).record ? Stored::found : Stored::absent);
+    const Opened opened(*call);
+    if (!opened.record) {
+        return answer(call, Stored::absent);
+    }
+    const CookieHead &head = opened.record->head;
+    if (auto &remote = store_of(*call).remote) {
+        return remote->ask(call, {revoked_key(head.id), revoked_key(head.sid), revoked_key(head.sub)}, head.begun);
+    }
+    return answer(call, Stored::found);
 }
 
 ngx_int_t load(StoreCall *call) {
@@ -109,7 +135,7 @@ ngx_int_t load(StoreCall *call) {
     return answer(call, Stored::found);
 }
 
-RevokedKey revoked_key(const oidc::Digest &digest) {
+RevokedKey digest_key(const oidc::Digest &digest) {
     RevokedKey key;
     std::copy_n(digest.begin(), key.size(), key.begin());
     return key;
@@ -119,7 +145,7 @@ RevokedKey revoked_key(const oidc::Digest &digest) {
 void name_in(CookieHead &head, const SessionView &session) {
     const std::string_view binding = oidc::bytes(session.head().binding, sizeof(SessionHead::binding));
     const auto set = [&](unsigned char(&out)[16], std::string_view value) {
-        const RevokedKey key = value.empty() ? RevokedKey{} : revoked_key(index_key(binding, value));
+        const RevokedKey key = value.empty() ? RevokedKey{} : digest_key(index_key(binding, value));
         std::copy(key.begin(), key.end(), out);
     };
     set(head.sid, session.field(Field::sid));
@@ -168,13 +194,17 @@ ngx_int_t replace(StoreCall *call) {
     if (opened.head.revision != call->revision) {
         return answer(call, Stored::conflict);
     }
+    const RecordId former = successor_key(*opened.record, opened.head);
     const SessionView session = record_of(*call);
     CookieHead head = opened.record->head;
     name_in(head, session);
     SessionHead changed = session.head();
     changed.revision = call->revision + 1;
-    const bool fits = write(*call, head, with_head(call->record, changed));
-    return answer(call, fits ? Stored::found : Stored::too_large);
+    if (!write(*call, head, with_head(call->record, changed))) {
+        return answer(call, Stored::too_large);
+    }
+    const auto &successors = store_of(*call).successors;
+    return answer(call, !successors || successors->add(former, call->new_cookie) ? Stored::found : Stored::conflict);
 }
 
 ngx_int_t touch(StoreCall *call) {
@@ -189,52 +219,59 @@ ngx_int_t touch(StoreCall *call) {
     return answer(call, fits ? Stored::found : Stored::too_large);
 }
 
-void revoke(StoreCall &call, const RevokedKey &key) {
-    const CookieStore &store = store_of(call);
-    store.revocations->add(key, call, store.provider->session_timeout);
-    call.store->ended();
+ngx_int_t revoke(StoreCall *call, const RevokedKey &key) {
+    const CookieStore &store = store_of(*call);
+    // As long as a session may live that began up to now, also one that was refreshed this very moment.
+    const int64_t life = store.provider->session_timeout + 60;
+    if (store.remote) {
+        return store.remote->add(call, key, life);
+    }
+    store.revocations->add(key, *call, life);
+    call->store->ended();
+    return answer(call, Stored::found);
 }
 
 ngx_int_t erase(StoreCall *call) {
     const Opened opened(*call);
-    if (!opened.record) {
-        return answer(call, Stored::absent);
-    }
-    RevokedKey key;
-    std::copy_n(opened.record->head.id, key.size(), key.begin());
-    revoke(*call, key);
-    return answer(call, Stored::found);
+    return opened.record ? revoke(call, revoked_key(opened.record->head.id)) : answer(call, Stored::absent);
 }
 
 // How many there are only their browsers know.
 ngx_int_t erase_named(StoreCall *call) {
-    revoke(*call, revoked_key(call->who));
     call->erased = 1;
-    return answer(call, Stored::found);
+    return revoke(call, digest_key(call->who));
 }
 
-const StoreOps cookie_ops = {"cookie",    find,        load,    create,  replace, touch, erase,
-                             erase_named, erase_named, nullptr, nullptr, false,   true};
-
-void warn_what_a_restart_loses(ngx_conf_t *cf, const Provider &provider) {
-    const std::string block = "oidc_provider \"" + text(provider.name) + "\"";
-    if (provider.secrets.empty()) {
-        conf_log(cf, NGX_LOG_WARN, provider.line_of("session_store"),
-                 "sessions in cookies are lost when nginx restarts, and other hosts cannot read them: write "
-                 "\"cookie_secret\" in " +
-                     block);
+void leave(const Store &store) {
+    const auto &cookies = *static_cast<CookieStore *>(store.data);
+    if (cookies.revocations) {
+        cookies.revocations->leave();
+    }
+    if (cookies.remote) {
+        cookies.remote->leave();
     }
 }
+
+// clang-format off
+const StoreOps cookie_ops = {"cookie", find, load, create, replace, touch, erase, erase_named, erase_named,
+                             nullptr, leave, false, true};
+// Where the list of those who signed out is in Redis.
+const StoreOps shared_ops = {"cookie", find, load, create, replace, touch, erase, erase_named, erase_named,
+                             RemoteRevocations::cancel, leave, true, true};
+// clang-format on
 
 }  // namespace
 
 Store *cookie_store(ngx_conf_t *cf, Provider &provider) {
     auto *store = pool_new<CookieStore>(cf->pool);
     store->provider = &provider;
-    const std::string zone = "oidc_revoked_" + text(provider.name);
-    store->revocations = std::make_unique<Revocations>(cf, RevocationOptions{borrow(zone), revocation_zone_size});
-    warn_what_a_restart_loses(cf, provider);
-    return pool_new<Store>(cf->pool, Store{&cookie_ops, store});
+    if (complete_revocation(cf, provider, *store) != NGX_CONF_OK) {
+        return nullptr;
+    }
+    if (provider.session_refresh == 1 || provider.session_recheck > 0) {
+        store->successors = std::make_unique<Successors>(cf, "oidc_refreshed_" + text(provider.name));
+    }
+    return pool_new<Store>(cf->pool, Store{store->remote ? &shared_ops : &cookie_ops, store});
 }
 
 }  // namespace auth_oidc

@@ -14,15 +14,15 @@ std::string shown(const RedisUrl &url) {
     return (url.tls ? "rediss://" : "redis://") + url.host + ":" + std::to_string(url.port);
 }
 
-bool resolve(ngx_conf_t *cf, const Provider &provider, RedisServer &server) {
+bool resolve(ngx_conf_t *cf, const Provider &provider, RedisServer &server, const std::string &directive) {
     ngx_url_t url{};
     const RedisUrl &where = server.url;
     url.url = copy(cf->pool, where.socket ? "unix:" + where.host : where.host + ":" + std::to_string(where.port));
     if (ngx_parse_url(cf->pool, &url) != NGX_OK || url.naddrs == 0) {
-        refuse(
-            cf, provider,
-            std::string(url.err ? url.err : "no address") + " for \"" + text(server.shown) + "\" of \"session_store\"",
-            "session_store");
+        refuse(cf, provider,
+               std::string(url.err ? url.err : "no address") + " for \"" + text(server.shown) + "\" of \"" + directive +
+                   "\"",
+               directive);
         return false;
     }
     server.addresses.assign(url.addrs, url.addrs + url.naddrs);
@@ -40,13 +40,14 @@ void warn_without_secret(ngx_conf_t *cf, const Provider &provider) {
 
 }  // namespace
 
-Store *redis_store(ngx_conf_t *cf, Provider &provider) {
-    auto url = parse_redis_url(view(provider.session_store));
+Redis *connect_redis(ngx_conf_t *cf, Provider &provider, const RedisDirective &directive) {
+    const std::string name(directive.name);
+    auto url = parse_redis_url(directive.url);
     if (!url) {
         refuse(cf, provider,
-               "invalid URL in \"session_store\": " + url.error().text +
+               "invalid URL in \"" + name + "\": " + url.error().text +
                    "; write redis://[user:password@]host[:port][/db], rediss://... or unix:/path",
-               "session_store");
+               name);
         return nullptr;
     }
     auto *redis = pool_new<Redis>(cf->pool);
@@ -54,7 +55,7 @@ Store *redis_store(ngx_conf_t *cf, Provider &provider) {
     redis->server.url = *url;
     redis->server.shown = copy(cf->pool, shown(*url));
     redis->server.timeout = provider.store_timeout;
-    if (!resolve(cf, provider, redis->server)) {
+    if (!resolve(cf, provider, redis->server, name)) {
         return nullptr;
     }
     if (url->tls) {
@@ -68,9 +69,17 @@ Store *redis_store(ngx_conf_t *cf, Provider &provider) {
         }
         redis->server.ssl = redis_tls(cf, ca);
         if (redis->server.ssl == nullptr) {
-            refuse(cf, provider, "the certificates of \"session_store\" cannot be used", "session_store");
+            refuse(cf, provider, "the certificates of \"" + name + "\" cannot be used", name);
             return nullptr;
         }
+    }
+    return redis;
+}
+
+Store *redis_store(ngx_conf_t *cf, Provider &provider) {
+    Redis *redis = connect_redis(cf, provider, {"session_store", view(provider.session_store)});
+    if (redis == nullptr) {
+        return nullptr;
     }
     warn_without_secret(cf, provider);
     return pool_new<Store>(cf->pool, Store{&redis_ops, redis});

@@ -15,4 +15,10 @@ struct Redis {
 
 extern const StoreOps redis_ops;
 
+// What the URL of a directive names, checked and resolved; null: logged.
+struct RedisDirective {
+    std::string_view name, url;
+};
+Redis *connect_redis(ngx_conf_t *cf, Provider &provider, const RedisDirective &directive);
+
 }  // namespace auth_oidc

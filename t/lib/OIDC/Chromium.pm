@@ -52,6 +52,11 @@ server {
     }
     location /choice { auth_oidc my_idp another; }
     location /away { auth_oidc absent; }
+    location /open/ { auth_oidc off; proxy_pass http://127.0.0.1:$port; }
+    location = /open/worker.js {
+        default_type text/javascript;
+        return 200 "addEventListener('message', async (event) => { const reply = await fetch('/guarded/worker'); event.source.postMessage(reply.status + (reply.redirected ? ' redirected' : '')); });";
+    }
     location /staff { auth_oidc my_idp; auth_oidc_require groups nobody; }
 }
 END
