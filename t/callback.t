@@ -17,7 +17,7 @@ my ($ngx, $op, $browser) = site(
         location / { auth_oidc my_idp; return 204; }
     }
 END
-    provider => 'extra_auth_args "prompt=none";',
+    provider => 'extra_auth_args "prompt=none"; read_timeout 60s;',
 );
 my $session = 'NGX_OIDC_SESSION';
 

@@ -50,6 +50,21 @@ sub goes_away { my ($who) = @_; return $who->get('/app')->is_redirect ? 1 : 0 }
     ok !has_session($who, '/app'), 'idle for 31, polls do not count: over';
 }
 
+# What a cookie holds is written back by an answer: most of them must not be.
+{
+    my $who = begin('session_store cookie; cookie_secret "' . 'a secret of the test, ' x 3 . '"; session_idle_timeout 50m;');
+    ok signs_in($who), 'signed in, the session in a cookie';
+    at(4 * $minute);
+    my $answer = $who->get('/app');
+    is_deeply [$answer->status, scalar($answer->set_cookies)], [200, 0], 'used after less than a tenth of the idle life: no cookie';
+    at(6 * $minute);
+    $answer = $who->get('/app');
+    is_deeply [$answer->status, scalar($answer->set_cookies)], [200, 1], 'after more than a tenth: a new one';
+    is $answer->header('Cache-Control'), 'private, no-store', 'in an answer that nobody else may have';
+    at(55 * $minute);
+    ok has_session($who, '/app'), 'and it counts: 49 minutes later the session is there';
+}
+
 # ---- logins in flight ----
 
 {

@@ -17,7 +17,7 @@ sub begins { my ($answer, $op) = @_; return ($answer->location // $answer->statu
 
 # ---- one worker: reload ----
 
-my ($ngx, $op, $browser) = site(server => $status, provider => 'userinfo on;');
+my ($ngx, $op, $browser) = site(server => $status, provider => 'userinfo on; read_timeout 60s;');
 {
     my $known = $browser->fresh;
     $known->login('/app');
@@ -154,7 +154,8 @@ $ngx->stop;
 # ---- slow providers ----
 
 {
-    my ($site, $slow, $who) = site(provider => 'read_timeout 2s;');
+    my $limit = OIDC::Nginx::patience() > 15 ? 15 : 2;  # sanitizers and valgrind are slow themselves
+    my ($site, $slow, $who) = site(provider => "read_timeout ${limit}s;");
     my $url = $who->callback_of('/slow');
     my $answer = $slow->with(token => { drip => 0.0005, piece => 40 }, sub {
         my $click = click($who, $url);
@@ -163,7 +164,7 @@ $ngx->stop;
         $click->response;
     });
     is $answer->location, $who->resolve('/slow'), 'and it signs in when it is done in time';
-    for my $case (['drips for longer than read_timeout', { drip => 0.2, piece => 1 }], ['is silent for longer', { delay => 60 }]) {
+    for my $case (['drips for longer than read_timeout', { drip => 0.2, piece => 1 }], ['is silent for longer', { delay => 10 * $limit }]) {
         my $waiting = $who->fresh;
         my $failed = $slow->with(token => $case->[1], sub { $waiting->login('/app', until => 'callback') });
         like $failed->status, qr/^50[24]$/, "a token endpoint that $case->[0]: an error page";

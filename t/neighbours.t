@@ -61,6 +61,7 @@ server {
     location \@teapot { auth_oidc off; $proxy }
     location /led_to_login { auth_oidc off; error_page 404 = /oidc_login; return 404; }
     location /led_to_callback { auth_oidc off; error_page 404 = /oidc_callback?code=x&state=y; return 404; }
+    location /seen { auth_oidc off; add_header X-Seen "[\$http_cookie]" always; $proxy }
     location /page_of_login { auth_oidc off; ssi on; ssi_types *; root %%DIR%%; }
     location /teapot { auth_oidc off; return 418; }
     location /off { auth_oidc off; $proxy }
@@ -160,6 +161,8 @@ for my $case (['only ours', "NGX_OIDC_SESSION=$sid", []], ['ours first', "NGX_OI
     my $answer = $browser->fresh->get('/off', cookies => 0, headers => { Cookie => ["a=1; NGX_OIDC_LOOP=1", "NGX_OIDC_SESSION=$sid", 'b=2', "c=3; NGX_OIDC_SESSION=$sid"] });
     is_deeply cookies_in($answer), ['a=1', 'b=2', 'c=3'], 'several lines: each keeps its own';
     like $answer->body, qr/^User-Agent: Mozilla/m, 'and the other headers are there';
+    $answer = $browser->fresh->get('/seen', cookies => 0, headers => { Cookie => ["NGX_OIDC_SESSION=$sid", 'a=1', "NGX_OIDC_SESSION=$sid", 'b=2', 'NGX_OIDC_LOOP=1'] });
+    is $answer->header('X-Seen'), '[a=1; b=2]', '$http_cookie too has nothing of them, not even a gap';
     my @many = map { ("X-$_: $_") } 1 .. 40;
     my ($raw) = raw_request('/off', @many[0 .. 19], "Cookie: NGX_OIDC_SESSION=$sid", @many[20 .. 39]);
     is scalar(() = $raw->body =~ /^X-\d+: \d+\r$/mg), 40, 'a line that goes takes no other header with it';

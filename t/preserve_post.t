@@ -13,6 +13,7 @@ is conf_error('auth_oidc_preserve_post maybe;'), 'invalid value "maybe" in "auth
 
 my $app = 'proxy_pass http://127.0.0.1:%%PORT_app%%;';
 my ($ngx, $op, $browser) = site(
+    op       => { tls => 0 },
     nginx    => { workers => 2 },
     provider => 'logout_uri /logout;',
     server   => <<"END",
@@ -243,10 +244,11 @@ $ngx->stop;
 # ---- too old ----
 
 {
-    my ($short, undef, $who) = site(op => $op, auth => 'auth_oidc my_idp; auth_oidc_preserve_post on;', provider => 'login_timeout 1s;');
+    my $life = $ENV{OIDC_VALGRIND} ? 30 : 2;
+    my ($short, undef, $who) = site(op => $op, auth => 'auth_oidc my_idp; auth_oidc_preserve_post on;', provider => "login_timeout ${life}s;");
     my $kept = $who->request('POST', '/app', from => $who->resolve('/'), headers => { 'Content-Type' => 'application/x-www-form-urlencoded' }, body => 'a=hunter2');
     my $since = time;
-    OIDC::Nginx::wait_until(sub { time > $since + 2 });
+    OIDC::Nginx::wait_until(sub { time > $since + $life + 1 }, 2 * $life + 10);
     my ($page, $address, $answer) = come_back($who, $kept, from => $who->resolve('/'));
     is $answer->status, 409, 'older than login_timeout: not sent';
     $short->stop;

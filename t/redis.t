@@ -95,6 +95,13 @@ $redis->command('DEL', $key);
 $redis->command('RPUSH', $key, 'x');
 is $who->get('/app')->status, 503, 'a value of a wrong type: 503';
 is $who->get('/app')->header('Retry-After'), 1, 'with Retry-After';
+{
+    my $answer = $who->login('/oidc_login', until => 'callback');
+    is $answer->status, 503, 'and a login over it, whose former session cannot be ended: 503';
+    is_deeply [grep { $_->{name} eq $session } $answer->set_cookies], [], 'without a session';
+    like $ngx->error_log, qr/fault us, rule session_store: the former session could not be ended/, 'with a line that says so';
+    $who->cookies->remove('NGX_OIDC_LOOP');
+}
 $redis->command('DEL', $key);
 isnt $who->get('/app')->status, 200, 'deleted: signed out';
 

@@ -40,7 +40,6 @@ for my $case (
     ['cookie_samesite None;', 'server_name app.example;', qq("cookie_samesite None" needs https, and server "app.example" $only_http $in)],
     ['cookie_samesite None;', 'server_name app.example; auth_oidc_base_url http://app.example;', qq("cookie_samesite None" needs https, and server "app.example" $only_http $in)],
     ['cookie_samesite None; redirect_uri http://app.example/cb;', 'server_name app.example;', qr/^"cookie_samesite None" needs https, and "redirect_uri" is http: browsers drop such a cookie/],
-    ['response_mode form_post;', 'server_name app.example;', qq("response_mode form_post" needs https or a loopback name, and server "app.example" $only_http $in)],
 ) {
     my ($provider, $server, $expected) = @$case;
     my $found = conf_error(block($provider) . server($server)) // 'accepted';
@@ -55,17 +54,19 @@ for my $case (
     ['cookie_samesite None;', 'server_name app.example; auth_oidc_base_url $scheme://$host;'],
     ['cookie_samesite None;', 'server_name app.example; location /a { auth_oidc_base_url https://app.example; }'],
     ['cookie_samesite None; redirect_uri https://app.example/cb;', 'server_name app.example;'],
-    ['response_mode form_post;', 'server_name localhost;'],
-    ['response_mode form_post;', 'server_name app.example localhost;'],
-    ['response_mode form_post;', "server_name app.example; $certificate", '127.0.0.1:%%PORT_a%% ssl'],
-    ['response_mode form_post; redirect_uri https://app.example/cb;', 'server_name app.example;'],
     ['cookie_samesite Strict;', 'server_name app.example;'],
 ) {
     my ($provider, $server, $listen) = @$case;
     is conf_error(block($provider) . server($server, $listen)), undef, "accepted: $provider " . ($listen // '') . ' ' . $server =~ s/ssl_certificate.*//r;
 }
-is_deeply [grep { /partitioned/ } conf_warnings(block('cookie_partitioned on;') . server('server_name app.example;'))],
-    [qq("cookie_partitioned on" makes the session cookie Secure, and server "app.example" $only_http in http.conf:1)], 'cookie_partitioned on a server with http only: a warning';
-is_deeply [grep { /partitioned/ } conf_warnings(block('cookie_partitioned on;') . server("server_name app.example; $certificate", '127.0.0.1:%%PORT_a%% ssl'))], [], 'with https: none';
+for my $case (['cookie_partitioned on', qq("cookie_partitioned on" makes the session cookie Secure)], ['response_mode form_post', qq("response_mode form_post" needs https or a loopback name)]) {
+    my ($directive, $message) = @$case;
+    my $warned = sub { my ($server, $listen) = @_; return [grep { /\Q$directive\E/ } conf_warnings(block("$directive;") . server($server, $listen))] };
+    is_deeply $warned->('server_name app.example;'), [qq($message, and server "app.example" $only_http in http.conf:1)], "$directive on a server with http only: a warning";
+    is_deeply $warned->("server_name app.example; $certificate", '127.0.0.1:%%PORT_a%% ssl'), [], "$directive with https: none";
+    is_deeply $warned->('server_name app.example; auth_oidc_base_url https://app.example;'), [], "$directive where TLS ends before nginx: none";
+}
+is_deeply [grep { /form_post/ } conf_warnings(block('response_mode form_post;') . server('server_name app.example localhost;'))], [], 'response_mode form_post under a loopback name: none';
+like conf_error(block('response_mode form_post; redirect_uri http://app.example/cb;')), qr/"response_mode form_post" needs https or a loopback name, and "redirect_uri" has neither/, 'response_mode form_post with a redirect_uri that has neither';
 
 done_testing;

@@ -132,8 +132,8 @@ for my $workers (1, 2) {
     my ($who) = visitors($browser, 1);
     my $cookie = $who->cookies->find($session)->{value};
     again($ngx, 'QUIT');
-    my ($other) = visitors($browser, 1);
     my $first = content($ngx);
+    my ($other) = visitors($browser, 1);
     kill QUIT => $ngx->master_pid;
     OIDC::Nginx::wait_until(sub { $ngx->gone });
     my $good = content($ngx);

@@ -214,18 +214,6 @@ LocationConf *location_conf(ngx_http_request_t *r) {
 
 namespace {
 
-char *conf_error(ngx_conf_t *cf, const std::string &message) {
-    return conf_log(cf, NGX_LOG_EMERG, here(cf), message);
-}
-
-std::string quoted(const ngx_str_t &text) {
-    return "\"" + std::string(view(text)) + "\"";
-}
-
-ngx_str_t *arguments(ngx_conf_t *cf) {
-    return static_cast<ngx_str_t *>(cf->args->elts);
-}
-
 bool has_variable(const ngx_str_t &text) {
     return view(text).find('$') != std::string_view::npos;
 }

@@ -92,10 +92,10 @@ char *check_https(ngx_conf_t *cf, const ServerConf &server, const ngx_http_core_
             return refuse(cf, *provider, "\"cookie_samesite None\" needs https, and " + shown(server) + advice,
                           "cookie_samesite");
         }
+        // Under a loopback name, which every server has, both go: a login under another one is refused when it begins.
         if (provider->posts_back() && !may_be_loopback(server)) {
-            return refuse(cf, *provider,
-                          "\"response_mode form_post\" needs https or a loopback name, and " + shown(server) + advice,
-                          "response_mode");
+            conf_log(cf, NGX_LOG_WARN, provider->line_of("response_mode"),
+                     "\"response_mode form_post\" needs https or a loopback name, and " + shown(server) + advice);
         }
         if (provider->cookie_partitioned == 1) {
             conf_log(cf, NGX_LOG_WARN, provider->line_of("cookie_partitioned"),

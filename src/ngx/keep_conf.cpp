@@ -103,7 +103,7 @@ char *check_keep(ngx_conf_t *cf, const Provider &provider) {
                               "claims=name,name, each once",
                           "session_keep");
         }
-        seen.push_back(known && kind != claims_word ? find_token(kind)->word : claims_word);
+        seen.push_back(kind);
     }
     return static_cast<char *>(NGX_CONF_OK);
 }

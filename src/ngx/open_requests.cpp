@@ -18,20 +18,21 @@ struct DestroyPool {
 
 }  // namespace
 
-// What the store is asked. It has memory of its own, for a request may be open for days.
+// What the store is asked. It has memory of its own, for a request may be open for days, and outlives the request that
+// it leads to the end of.
 struct OpenRequest::Question {
-    explicit Question(OpenRequest &asker, uint64_t number) : one(asker), ends(number) {
+    Question(OpenRequests &asker, uint64_t number) : list(asker), ends(number) {
         pool.reset(ngx_create_pool(512, ngx_cycle->log));
         if (pool == nullptr) {
             throw std::bad_alloc();
         }
-        one.list_.asking_++;
+        list.asking_++;
     }
-    ~Question() { one.list_.asking_--; }
+    ~Question() { list.asking_--; }
     Question(const Question &) = delete;
     Question &operator=(const Question &) = delete;
 
-    OpenRequest &one;
+    OpenRequests &list;
     const uint64_t ends;
     std::unique_ptr<ngx_pool_t, DestroyPool> pool;
     StoreCall call;
@@ -140,7 +141,7 @@ void OpenRequests::sweep() {
 }
 
 void OpenRequests::ask(OpenRequest &one) {
-    one.question_ = std::make_unique<OpenRequest::Question>(one, ends());
+    one.question_ = std::make_unique<OpenRequest::Question>(*this, ends());
     StoreCall &call = one.question_->call;
     prepare_call(one.r_, call, *one.provider_, one.cookie_);
     call.pool = one.question_->pool.get();

@@ -52,11 +52,8 @@ public:
     explicit Lock(ngx_shm_zone_t *zone) : ZoneLock(zone) { shared()->repair(); }
 };
 
-Revocations::Revocations(RevocationOptions options)
-    : zone_(options.zone),
-      state_(std::move(options.state)),
-      secrets_(std::move(options.secrets)),
-      alarm_(&Revocations::on_alarm, this) {
+Revocations::Revocations(const RevocationOptions &options)
+    : zone_(options.zone), state_(options.state), secrets_(options.secrets), alarm_(&Revocations::on_alarm, this) {
     zone_->init = entry<&Revocations::init, NGX_ERROR>;
     zone_->data = this;
 }

@@ -23,7 +23,7 @@ struct RevocationOptions {
 // A list in shared memory, and perhaps in a file that outlives it: written by whoever changed it, within a second.
 class Revocations {
 public:
-    explicit Revocations(RevocationOptions options);
+    explicit Revocations(const RevocationOptions &options);
     Revocations(const Revocations &) = delete;
     Revocations &operator=(const Revocations &) = delete;
 

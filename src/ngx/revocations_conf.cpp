@@ -62,7 +62,7 @@ char *make_list(ngx_conf_t *cf, const Provider &provider, const Wish &wish, Cook
     }
     options.state = wish.state;
     options.secrets = provider.secrets;
-    store.revocations = std::make_unique<Revocations>(std::move(options));
+    store.revocations = std::make_unique<Revocations>(options);
     return static_cast<char *>(NGX_CONF_OK);
 }
 

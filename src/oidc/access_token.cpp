@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "claims.hpp"
@@ -30,11 +31,15 @@ bool is_same(std::string_view a, const char *b) {
     return a.size() == std::strlen(b) && strncasecmp(a.data(), b, a.size()) == 0;
 }
 
-// RFC 6750 2.1: b64token
-bool is_token_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && std::strchr("-._~+/=", c) != nullptr);
+// RFC 6750 2.1: b64token. Every request with a token looks at each of its characters.
+constexpr std::array<bool, 256> token_characters() {
+    std::array<bool, 256> known{};
+    for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=")) {
+        known[static_cast<unsigned char>(c)] = true;
+    }
+    return known;
 }
+constexpr std::array<bool, 256> is_token_character = token_characters();
 
 // RFC 9068 4: by its type alone an access token is told from every other token of the same provider.
 bool is_access_token_type(const Json &header) {
@@ -197,7 +202,7 @@ Result<std::string_view> read_credentials(std::string_view authorization) {
         return invalid_token("bearer_size", "expected at most " + std::to_string(max_access_token) + " bytes, found " +
                                                 std::to_string(token.size()));
     }
-    if (!std::all_of(token.begin(), token.end(), is_token_character)) {
+    if (!std::all_of(token.begin(), token.end(), [](unsigned char c) { return is_token_character[c]; })) {
         return invalid_request("bearer_credentials", "there are characters behind Bearer that no token has");
     }
     return token;

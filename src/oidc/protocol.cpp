@@ -63,9 +63,14 @@ Result<http::Request> post_request(const Client &client, const Metadata &metadat
     return request;
 }
 
-// RFC 6749 A.12 and A.17. Anything else could break out of the header that the token is sent in.
+// RFC 6749 A.12. Anything else, and a blank (RFC 6750 2.1), could break out of the header that the token is sent in.
 bool is_token_text(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+}
+
+// RFC 6749 A.17: a refresh token goes into forms alone, and may have blanks.
+bool is_refresh_token_text(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
 }
 
 // RFC 6749 5.1 wants a number; some providers write it as a string. -1: not said.
@@ -141,10 +146,9 @@ Result<TokenAnswer> judge_token(const Json &json, Grant grant) {
     if (answer.access_token.empty()) {
         return token_error("there is no access_token");
     }
-    for (const std::string *token : {&answer.access_token, &answer.id_token, &answer.refresh_token}) {
-        if (!is_token_text(*token)) {
-            return token_error("a token has characters that no token may have");
-        }
+    if (!is_token_text(answer.access_token) || !is_token_text(answer.id_token) ||
+        !is_refresh_token_text(answer.refresh_token)) {
+        return token_error("a token has characters that no token may have");
     }
     // C 3.1.3.3: without an ID token nobody has been identified. C 12.2 lets a refresh come without.
     if (grant == Grant::code && answer.id_token.empty()) {

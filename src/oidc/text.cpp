@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace oidc {
 
@@ -131,6 +132,29 @@ std::optional<std::string> form_decode_part(std::string_view text) {
     return out;
 }
 
+// What each of four characters adds to three bytes, as they lie in memory; in the fourth byte, that it is no digit.
+constexpr int byte_at(int i) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 8 * i : 24 - 8 * i;
+}
+constexpr uint32_t no_digit = uint32_t{0xff} << byte_at(3);
+
+struct Base64Words {
+    uint32_t of[4][256] = {};
+};
+constexpr Base64Words make_base64url_words() {
+    Base64Words words;
+    for (size_t c = 0; c < 256; c++) {
+        const uint32_t value = base64url_values[c];
+        const bool good = value < 64;
+        words.of[0][c] = good ? value << 2 << byte_at(0) : no_digit;
+        words.of[1][c] = good ? value >> 4 << byte_at(0) | (value << 4 & 0xff) << byte_at(1) : no_digit;
+        words.of[2][c] = good ? value >> 2 << byte_at(1) | (value << 6 & 0xff) << byte_at(2) : no_digit;
+        words.of[3][c] = good ? value << byte_at(2) : no_digit;
+    }
+    return words;
+}
+constexpr Base64Words base64url_words = make_base64url_words();
+
 bool is_control(unsigned char c) {
     return c < 0x20 || c == 0x7f;
 }
@@ -175,18 +199,22 @@ std::string base64_encode(std::string_view data) {
 }
 
 long base64url_decode_into(std::string_view text, unsigned char *out) {
-    const unsigned char *in = octets(text), *const end = in + text.size() / 4 * 4;
-    unsigned seen = 0;
+    const unsigned char *in = octets(text);
+    const size_t groups = text.size() / 4;
+    uint32_t seen = 0;
     unsigned char *to = out;
-    for (; in != end; in += 4, to += 3) {
-        const unsigned a = base64url_values[in[0]], b = base64url_values[in[1]], c = base64url_values[in[2]],
-                       d = base64url_values[in[3]];
-        seen |= a | b | c | d;
-        to[0] = static_cast<unsigned char>(a << 2 | b >> 4);
-        to[1] = static_cast<unsigned char>(b << 4 | c >> 2);
-        to[2] = static_cast<unsigned char>(c << 6 | d);
+    for (size_t i = 0; i < groups; i++, in += 4, to += 3) {
+        const uint32_t word = base64url_words.of[0][in[0]] | base64url_words.of[1][in[1]] |
+                              base64url_words.of[2][in[2]] | base64url_words.of[3][in[3]];
+        seen |= word;
+        // All four bytes at once where the next group writes over the fourth.
+        if (i + 1 < groups) {
+            std::memcpy(to, &word, 4);
+        } else {
+            std::memcpy(to, &word, 3);
+        }
     }
-    if ((seen & 0x80) != 0 || !decode_tail(in, text.size() % 4, to)) {
+    if ((seen & no_digit) != 0 || !decode_tail(in, text.size() % 4, to)) {
         return -1;
     }
     return static_cast<long>(base64url_decoded_size(text.size()));
