@@ -49,13 +49,14 @@ for my $case (@cases) {
     my $secrets = $nginx->write_file('secrets.toml', $file, 0600);
     my ($http) = example('streamlit',
         oidc_secrets => $nginx->dir . '/secrets.toml',
+        session_revocation => 'zone=signed_out state=' . $nginx->dir . '/signed_out.state',
         auth_oidc => $case->{auth},
         listen => '127.0.0.1:%%PORT_site%%' . ($case->{tls} ? ' ssl http2' : ''),
         server_name => $host,
         proxy_pass => 'http://127.0.0.1:' . $app->port,
     ) =~ /^http \{\n(.*)^\}/ms;
     if ($case->{tls}) {
-        $http =~ s/(oidc_secrets \S+);/$1 { ssl_trusted_certificate $certificates\/ca.pem; }/;
+        $http =~ s/(oidc_secrets \S+ \{)/$1 ssl_trusted_certificate $certificates\/ca.pem;/;
         $http =~ s/(server_name \S+;)/$1 ssl_certificate $certificates\/server.pem; ssl_certificate_key $certificates\/server.key;/;
     }
     $http =~ s/^\s*auth_oidc_anonymous.*$//m if $case->{choice};

@@ -29,7 +29,7 @@ sub readme_example {
 sub fill {
     my ($text, %value) = @_;
     for my $directive (sort keys %value) {
-        $text =~ s/\b(\Q$directive\E\s+)[^;{}]+;/$1$value{$directive};/g or die "the example has no $directive\n";
+        $text =~ s/\b(\Q$directive\E\s+)[^;{}]+?(\s*[;{])/$1$value{$directive}$2/g or die "the example has no $directive\n";
     }
     return $text;
 }
