@@ -103,6 +103,10 @@ void RefreshFlight::claimed() {
     }
     next_ = &RefreshFlight::claim;
     alarm_.after(ask_again);
+    // Whoever began this here goes on too while the token lives; the others come back to wait.
+    if (!std::exchange(told_, true)) {
+        waiters.wake_all();
+    }
 }
 
 void RefreshFlight::load() {

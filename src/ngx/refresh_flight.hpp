@@ -62,6 +62,7 @@ private:
     const std::string holder_;  // our name in a lease over all hosts
     const ngx_msec_t give_up_;  // on another host's lease
     bool holds_ = false;
+    bool told_ = false;  // that another host refreshes already
     std::unique_ptr<ngx_pool_t, FreePool> pool_;
     StoreCall call_;
     bool calling_ = false;
