@@ -19,6 +19,9 @@ bool is_covered(const Provider &provider, std::string_view host) {
 }  // namespace
 
 bool has_callback_elsewhere(const Provider &provider, const std::string &origin) {
+    if (provider.cookie_domain.len == 0) {
+        return false;
+    }
     auto here = oidc::http::parse_url(origin);
     auto there = oidc::http::parse_url(provider.client.redirect_uri);
     return here && there && here->host != there->host && is_covered(provider, here->host) &&

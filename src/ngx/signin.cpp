@@ -75,19 +75,21 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
 
 // Seals the ticket for a cookie of this name, prefix and all; a long target is shortened before an older login is given
 // up for it. Empty: it fits into no ticket.
-std::string seal_ticket(Provider &provider, const std::string &name, oidc::Ticket ticket, size_t room) {
-    auto seal = [&] {
+std::string seal_ticket(Provider &provider, const std::string &name, const oidc::Ticket &whole, size_t room) {
+    auto seal = [&](const oidc::Ticket &ticket) {
         std::string record = oidc::write_ticket(ticket);
         return record.empty() ? record : provider.sealers->ticket.seal(record, without_host_prefix(name), ngx_time());
     };
-    std::string sealed = seal();
-    if (name.size() + sealed.size() + 3 > room) {
-        ticket.target = ticket.target.substr(0, ticket.target.find('?'));
-        sealed = seal();
+    std::string sealed = seal(whole);
+    if (name.size() + sealed.size() + 3 <= room) {
+        return sealed;
     }
+    oidc::Ticket ticket = whole;
+    ticket.target = ticket.target.substr(0, ticket.target.find('?'));
+    sealed = seal(ticket);
     if (name.size() + sealed.size() + 3 > max_ticket_bytes) {
         ticket.target = "/";
-        sealed = seal();
+        sealed = seal(ticket);
     }
     return sealed;
 }

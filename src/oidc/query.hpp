@@ -11,6 +11,8 @@ namespace oidc {
 
 class Query {
 public:
+    // Room for the parameters of an authorization request: a stranger may ask for many of those.
+    Query() { parameters_.reserve(12); }
     // Replaces an earlier value of that name. An empty value is left out: nothing changes.
     void set(std::string_view name, std::string_view value);
     void remove(std::string_view name);
