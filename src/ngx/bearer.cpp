@@ -54,7 +54,7 @@ ngx_int_t accept(const Work &work, Provider &provider, std::shared_ptr<const std
     context.session.head = view->head();
     context.token_record = std::move(record);
     context.session.record = *context.token_record;
-    context.session.view = std::move(view);
+    context.session.view = view;
     context.session.loaded = true;
     if (!oidc::has_scopes(*context.session.view, work.conf.scopes)) {
         context.session = {};

@@ -241,7 +241,7 @@ void LocationFetch::on_alarm() {
         if (!std::exchange(begun_, true)) {
             return begin();
         }
-        if (ended_) {
+        if (ended_ && call_ != nullptr) {
             collect();
         } else {
             failure_ = "timed out: no complete answer from " + where() + " within " +
@@ -277,11 +277,12 @@ void LocationFetch::collect() {
         failure_ = explain_error();
         return;
     }
-    reply_.status = static_cast<int>(call_->headers_out.status);
-    if (call_->headers_out.content_type.len != 0) {
-        reply_.headers.emplace_back("content-type", std::string(view(call_->headers_out.content_type)));
+    ngx_http_request_t *call = call_;
+    reply_.status = static_cast<int>(call->headers_out.status);
+    if (call->headers_out.content_type.len != 0) {
+        reply_.headers.emplace_back("content-type", std::string(view(call->headers_out.content_type)));
     }
-    for (ngx_list_part_t *part = &call_->headers_out.headers.part; part != nullptr; part = part->next) {
+    for (ngx_list_part_t *part = &call->headers_out.headers.part; part != nullptr; part = part->next) {
         auto *elements = static_cast<ngx_table_elt_t *>(part->elts);
         for (ngx_uint_t i = 0; i < part->nelts && reply_.headers.size() < max_headers; i++) {
             if (elements[i].hash == 0) {
@@ -292,7 +293,7 @@ void LocationFetch::collect() {
             reply_.headers.emplace_back(std::move(name), std::string(view(elements[i].value)));
         }
     }
-    for (ngx_chain_t *link = call_->out; link != nullptr; link = link->next) {
+    for (ngx_chain_t *link = call->out; link != nullptr; link = link->next) {
         auto size = static_cast<size_t>(link->buf->last - link->buf->pos);
         if (size > request_.max_reply - reply_.body.size()) {
             failure_ = "the answer is larger than " + std::to_string(request_.max_reply) + " bytes";

@@ -16,7 +16,7 @@ class Search {
 public:
     Search(ngx_conf_t *cf, std::deque<bool> &found) : cf_(cf), found_(found) {}
 
-    void file(std::string path, int depth) {
+    void file(std::string_view path, int depth) {
         ngx_str_t full = copy(cf_->pool, path);
         if (depth > max_depth || ngx_conf_full_name(cf_->cycle, &full, 1) != NGX_OK) {
             return;

@@ -190,11 +190,12 @@ ngx_int_t find(StoreCall *call) {
     return ask(question, redis_command({"GET", question->key}), true, take_found);
 }
 
-void add_index(const Redis &redis, Script &script, const SessionView &session, Field field, const char *kind) {
+void add_index(const StoreCall &call, Script &script, const SessionView &session, Field field) {
     const SessionHead &head = session.head();
     if (!session.field(field).empty()) {
         oidc::Digest who = index_key(oidc::bytes(head.binding, sizeof(head.binding)), session.field(field));
-        script.keys.push_back(index_keys(redis, kind, who).front());
+        const char *kind = field == Field::sid ? "sid " : "sub ";
+        script.keys.push_back(index_keys(redis_of(call), kind, who).front());
     }
 }
 
@@ -203,8 +204,8 @@ void add_ends(const StoreCall &call, Script &script, const SessionView &session)
     const SessionHead &head = session.head();
     script.values.push_back(end_of(head, call.idle_timeout));
     script.values.push_back(std::to_string(std::max<int64_t>(1, head.ends - call.now) * 1000));
-    add_index(redis_of(call), script, session, Field::sid, "sid ");
-    add_index(redis_of(call), script, session, Field::sub, "sub ");
+    add_index(call, script, session, Field::sid);
+    add_index(call, script, session, Field::sub);
 }
 
 ngx_int_t create(StoreCall *call) {

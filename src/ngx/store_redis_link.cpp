@@ -3,6 +3,7 @@
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "../oidc/text.hpp"
 
@@ -117,7 +118,7 @@ void RedisLink::connect() {
 
 void RedisLink::connected() {
     if (int error = connection_error(connection_)) {
-        return fail("no connection: " + std::string(strerror(error)));
+        return fail("no connection: " + std::system_category().message(error));
     }
     reader_ = std::make_unique<RedisReader>();
     if (server_.ssl != nullptr) {

@@ -11,7 +11,6 @@ namespace auth_oidc {
 
 namespace {
 
-using oidc::Field;
 using oidc::SessionHead;
 using oidc::SessionView;
 

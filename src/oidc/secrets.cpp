@@ -226,8 +226,12 @@ private:
             std::string text = number ? std::to_string(*number) : value.value_exact<std::string>().value_or("");
             if (!value.is_string() && !number) {
                 warn(line_of(value), "\"" + log_safe(word) + "\" of \"" + key + "\" is not used: it is no string");
-            } else if (!special(entry, word, text)) {
-                argument(entry, key, word, text, line_of(value));
+            } else if (special(entry, word, text)) {
+                continue;
+            } else if (is_of_no_use(word)) {
+                warn_unused(line_of(value), word, key);
+            } else {
+                set_argument(entry, word, text);
             }
         }
     }
@@ -249,14 +253,19 @@ private:
         return true;
     }
 
-    void argument(SecretsEntry &entry, const std::string &key, const std::string &word, const std::string &text,
-                  unsigned line) {
-        if (is_one_of(word,
-                      {"state", "nonce", "token_endpoint_auth_method", "client_id", "redirect_uri", "response_type",
-                       "response_mode", "code_challenge", "code_challenge_method", "verify", "cert", "proxy", "proxies",
-                       "timeout", "headers", "trust_env", "http1", "http2", "base_url"})) {
-            return warn(line, "\"" + word + "\" of \"" + key + "\" is not used");
-        }
+    void warn_unused(unsigned line, const std::string &word, const std::string &key) {
+        warn(line, "\"" + word + "\" of \"" + key + "\" is not used");
+    }
+
+    // What steers Streamlit's own client, and what every login makes anew.
+    static bool is_of_no_use(std::string_view word) {
+        return is_one_of(
+            word, {"state", "nonce", "token_endpoint_auth_method", "client_id", "redirect_uri", "response_type",
+                   "response_mode", "code_challenge", "code_challenge_method", "verify", "cert", "proxy", "proxies",
+                   "timeout", "headers", "trust_env", "http1", "http2", "base_url"});
+    }
+
+    static void set_argument(SecretsEntry &entry, const std::string &word, const std::string &text) {
         for (auto &[name, value] : entry.arguments) {
             if (name == word) {
                 value = text;
