@@ -167,11 +167,12 @@ ngx_int_t ask(const Work &work, const IntrospectionQuestion &question) {
 }
 
 ngx_int_t judge_opaque(const Work &work, Provider &provider, const oidc::ProviderData &data) {
-    const oidc::Digest key = oidc::sha256(key_of(work, provider, data));
+    const std::string name = key_of(work, provider, data);
+    const oidc::Digest key = oidc::sha256(name);
     if (auto known = main_conf(work.r)->introspector->answers.find(key, ngx_time())) {
         work.context.introspected = false;  // another location may have another question
         if (known->good) {
-            return accept(work, provider, std::make_shared<const std::string>(std::move(known->text)));
+            return accept(work, provider, main_conf(work.r)->tokens->add(name, std::move(known->text), known->ends));
         }
         const size_t end = known->text.find('\n');
         return refuse_token(

@@ -85,12 +85,12 @@ bool Introspector::keep(const Call &call, const oidc::http::Reply &reply) const 
         return false;
     }
     if (!claims) {
-        return answers.put(call.key, {false, claims.error().rule + "\n" + claims.error().text}, now + kept_refused,
+        return answers.put(call.key, {false, claims.error().rule + "\n" + claims.error().text, now + kept_refused},
                            now);
     }
     const oidc::Session session = oidc::session_of_token(call.provider.client, *claims, now + kept_good);
     const int64_t ends = std::min(session.head.ends + call.provider.clock_skew, now + kept_good);
-    return answers.put(call.key, {true, oidc::write_session(session)}, ends, now);
+    return answers.put(call.key, {true, oidc::write_session(session), ends}, now);
 }
 
 void Introspector::finish(Call &call, const oidc::http::Reply &reply) {

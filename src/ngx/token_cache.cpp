@@ -111,15 +111,15 @@ std::optional<SharedTokens::Answer> SharedTokens::find(const oidc::Digest &key, 
         return std::nullopt;
     }
     const bool good = text[sizeof(ends)] == '+';
-    return Answer{good, text.substr(sizeof(ends) + 1)};
+    return Answer{good, text.substr(sizeof(ends) + 1), ends};
 }
 
-bool SharedTokens::put(const oidc::Digest &key, const Answer &answer, int64_t ends, int64_t now) const {
-    std::string head(reinterpret_cast<const char *>(&ends), sizeof(ends));
+bool SharedTokens::put(const oidc::Digest &key, const Answer &answer, int64_t now) const {
+    std::string head(reinterpret_cast<const char *>(&answer.ends), sizeof(answer.ends));
     head += answer.good ? '+' : '-';
     ArenaRecord record;
     record.id = key;
-    record.ends = ends;
+    record.ends = answer.ends;
     record.head = head;
     record.rest = answer.text;
     if (!zone_->arena.fits(record.size())) {

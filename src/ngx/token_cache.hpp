@@ -1,4 +1,4 @@
-// Verdicts about access tokens: verified ones in the worker, the provider's answers to introspection in shared memory.
+// Verdicts about access tokens: good ones in the worker, the provider's answers to introspection in shared memory too.
 // Each is known by the token, the provider, its keys, and the audiences and type rule it was held against: another of
 // these is another question, and new keys leave nothing to find.
 #pragma once
@@ -46,10 +46,11 @@ public:
     struct Answer {
         bool good;
         std::string text;
+        int64_t ends;
     };
     std::optional<Answer> find(const oidc::Digest &key, int64_t now) const;
     // False: it is too large for the zone.
-    bool put(const oidc::Digest &key, const Answer &answer, int64_t ends, int64_t now) const;
+    bool put(const oidc::Digest &key, const Answer &answer, int64_t now) const;
 
 private:
     struct Zone;

@@ -1,9 +1,5 @@
 #include "jose.hpp"
 
-extern "C" {
-#include <jose/jws.h>
-}
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -114,48 +110,39 @@ Result<const Alg *> allowed_alg(const std::string &name, const VerifyRules &rule
                           "token alg: expected one of" + log_safe(expected) + ", found " + log_safe(name, 40));
 }
 
-// libjose writes its complaints to stderr unless somebody else takes them.
-void stay_silent(void *, const char *, int, uint64_t, const char *, va_list) {}
-
-// RSA and ECDSA by libjose. It gets the token's alg as the key's own too, so that nothing is left for it to infer.
-bool verify_by_libjose(const Compact &token, const Jwk &key) {
-    const std::unique_ptr<jose_cfg_t, jose::Free<jose_cfg_decref>> config(jose_cfg());
-    if (!config) {
-        return false;
+// RFC 7518 3.4: R and S in full length, side by side; OpenSSL wants a DER sequence. Empty when OpenSSL fails.
+std::string der_ecdsa(std::string_view signature) {
+    const size_t size = signature.size() / 2;
+    const jose::EcdsaSignature pair(ECDSA_SIG_new());
+    jose::Number r(BN_bin2bn(octets(signature), static_cast<int>(size), nullptr));
+    jose::Number s(BN_bin2bn(octets(signature) + size, static_cast<int>(size), nullptr));
+    if (!pair || !r || !s) {
+        return {};
     }
-    jose_cfg_set_err_func(config.get(), stay_silent, nullptr);
-    Json jws;
-    jws.set("protected", token.protected_part);
-    jws.set("payload", token.payload_part);
-    jws.set("signature", token.signature_part);
-    Json jwk = Json::owning(json_copy(key.key.get()));
-    jwk.set("alg", token.alg);
-    return jose_jws_ver(config.get(), jws.get(), nullptr, jwk.get(), false);
-}
-
-// RFC 8037 3.1; libjose has no EdDSA.
-bool verify_eddsa(const Compact &token, const Jwk &key) {
-    const auto x = base64url_decode(key.key.string("x").value_or(""));
-    if (!x) {
-        return false;
-    }
-    const int type = key.crv == "Ed448" ? EVP_PKEY_ED448 : EVP_PKEY_ED25519;
-    const jose::Pkey pkey(EVP_PKEY_new_raw_public_key(type, nullptr, octets(*x), x->size()));
-    const jose::MdContext context(EVP_MD_CTX_new());
-    return pkey && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, pkey.get()) == 1 &&
-           EVP_DigestVerify(context.get(), octets(token.signature), token.signature.size(), octets(token.signing_input),
-                            token.signing_input.size()) == 1;
+    ECDSA_SIG_set0(pair.get(), r.release(), s.release());
+    std::string out(static_cast<size_t>(std::max(i2d_ECDSA_SIG(pair.get(), nullptr), 0)), '\0');
+    auto *to = reinterpret_cast<unsigned char *>(out.data());
+    i2d_ECDSA_SIG(pair.get(), &to);
+    return out;
 }
 
 bool verify_with_key(const Compact &token, const Alg &alg, const Jwk &key) {
-    if (alg.kty == "OKP") {
-        return verify_eddsa(token, key);
+    std::string signature = token.signature;
+    if (alg.kty == "EC") {
+        // A DER sequence or a short form is no signature.
+        if (signature.size() != 2 * alg.coordinate_size) {
+            return false;
+        }
+        signature = der_ecdsa(signature);
     }
-    // RFC 7518 3.4: R and S in full length; a DER sequence or a short form is no signature.
-    if (alg.kty == "EC" && token.signature.size() != 2 * alg.coordinate_size) {
-        return false;
-    }
-    return verify_by_libjose(token, key);
+    const jose::MdContext context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX *key_context = nullptr;
+    return key.key && context &&
+           EVP_DigestVerifyInit_ex(context.get(), &key_context, alg.hash, nullptr, nullptr, key.key.get(), nullptr) ==
+               1 &&
+           (!jose::is_pss(alg) || jose::use_pss(key_context)) &&
+           EVP_DigestVerify(context.get(), octets(signature), signature.size(), octets(token.signing_input),
+                            token.signing_input.size()) == 1;
 }
 
 std::optional<Error> verify_by_secret(const Compact &token, const Alg &alg, std::string_view secret) {

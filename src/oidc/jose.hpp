@@ -10,6 +10,8 @@
 #include "json.hpp"
 #include "result.hpp"
 
+struct evp_pkey_st;
+
 namespace oidc {
 
 // What `verify` may accept at all. HMAC is for those who configured it; "none" is nowhere.
@@ -19,7 +21,7 @@ bool is_asymmetric_signing_alg(std::string_view alg);
 struct Jwk {
     std::string kid, kty, crv, use, alg;
     std::vector<std::string> key_ops;
-    Json key;  // the JWK itself, public members only
+    std::shared_ptr<evp_pkey_st> key;  // OpenSSL's; null for a point that is not on its curve: it verifies nothing
 };
 
 // Keys of a provider that can verify signatures. Immutable; shared by those who verify.

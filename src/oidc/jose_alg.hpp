@@ -1,6 +1,8 @@
 // The table of signature algorithms, shared by the parts of jose.
 #pragma once
 
+#include <openssl/bn.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -32,6 +34,8 @@ bool fits(const Alg &alg, std::string_view kty, std::string_view crv);
 
 constexpr size_t min_rsa_bits = 2048, max_rsa_bits = 16384;
 
+// RFC 7518 3.5: the salt is as long as the hash. False when OpenSSL fails.
+bool use_pss(EVP_PKEY_CTX *context);
 // Empty when OpenSSL fails.
 std::string hmac(const Alg &alg, std::string_view secret, std::string_view data);
 
@@ -45,5 +49,7 @@ struct Free {
 };
 using Pkey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using MdContext = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
+using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
+using EcdsaSignature = std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>>;
 
 }  // namespace oidc::jose

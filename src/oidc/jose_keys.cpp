@@ -1,5 +1,10 @@
 // Keys of a provider: what a JWK set holds and which of it may verify a token.
 #include <openssl/core_names.h>
+#include <openssl/rsa.h>
+
+extern "C" {
+#include <jose/openssl.h>
+}
 
 #include <algorithm>
 #include <array>
@@ -39,6 +44,11 @@ bool fits(const Alg &alg, std::string_view kty, std::string_view crv) {
         return false;
     }
     return kty == "OKP" ? crv == "Ed25519" || crv == "Ed448" : alg.crv == crv;
+}
+
+bool use_pss(EVP_PKEY_CTX *context) {
+    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
 }
 
 std::string hmac(const Alg &alg, std::string_view secret, std::string_view data) {
@@ -158,6 +168,24 @@ bool is_for_verifying(const Json &jwk, Jwk &key) {
     return (key.use == "sig" || !jwk.has("use")) && (is_asymmetric_signing_alg(key.alg) || !jwk.has("alg"));
 }
 
+// The public members alone: what else a JWK brings along (certificates, a private key) is never looked at. libjose has
+// no keys of RFC 8037.
+EVP_PKEY *public_key(const Json &jwk, const Jwk &key) {
+    const jose::CleanErrors clean;
+    if (key.kty == "OKP") {
+        const std::string x = base64url_decode(jwk.string("x").value_or("")).value_or("");
+        const int type = key.crv == "Ed448" ? EVP_PKEY_ED448 : EVP_PKEY_ED25519;
+        return EVP_PKEY_new_raw_public_key(type, nullptr, octets(x), x.size());
+    }
+    Json members;
+    for (const char *name : {"kty", "crv", "n", "e", "x", "y"}) {
+        if (jwk.has(name)) {
+            members.set(name, jwk.member(name));
+        }
+    }
+    return jose_openssl_jwk_to_EVP_PKEY(nullptr, members.get());
+}
+
 std::optional<Jwk> read_key(const Json &jwk) {
     Jwk key;
     const bool readable = read_string(jwk, "kid", key.kid) && read_string(jwk, "kty", key.kty) &&
@@ -169,11 +197,7 @@ std::optional<Jwk> read_key(const Json &jwk) {
     if (!readable || !is_for_verifying(jwk, key) || !has_usable_material(jwk, key)) {
         return std::nullopt;
     }
-    for (const char *name : {"kty", "crv", "n", "e", "x", "y"}) {
-        if (jwk.has(name)) {
-            key.key.set(name, jwk.member(name));
-        }
-    }
+    key.key.reset(public_key(jwk, key), EVP_PKEY_free);
     return key;
 }
 

@@ -1,9 +1,6 @@
 // Signatures of our own, and the hashes that tokens carry of other values.
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 
 #include <array>
 
@@ -14,12 +11,12 @@
 namespace oidc {
 
 using jose::Alg;
+using jose::EcdsaSignature;
+using jose::Number;
 
 namespace {
 
 using Bio = std::unique_ptr<BIO, jose::Free<BIO_free_all>>;
-using Number = std::unique_ptr<BIGNUM, jose::Free<BN_free>>;
-using EcdsaSignature = std::unique_ptr<ECDSA_SIG, jose::Free<ECDSA_SIG_free>>;
 
 Error key_error(const std::string &text) {
     return our_error("client_key", "client key: " + text);
@@ -129,18 +126,12 @@ std::string plain_ecdsa(const std::string &der, size_t coordinate_size) {
     return out;
 }
 
-// RFC 7518 3.5: the salt is as long as the hash.
-bool use_pss(EVP_PKEY_CTX *context) {
-    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
-}
-
 // Empty when OpenSSL fails.
 std::string signature_of(EVP_PKEY *key, const Alg &alg, std::string_view input) {
     const jose::MdContext context(EVP_MD_CTX_new());
     EVP_PKEY_CTX *key_context = nullptr;
     if (!context || EVP_DigestSignInit_ex(context.get(), &key_context, alg.hash, nullptr, nullptr, key, nullptr) != 1 ||
-        (jose::is_pss(alg) && !use_pss(key_context))) {
+        (jose::is_pss(alg) && !jose::use_pss(key_context))) {
         return {};
     }
     size_t size = static_cast<size_t>(EVP_PKEY_get_size(key));
