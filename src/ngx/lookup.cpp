@@ -62,6 +62,7 @@ Step ask(ngx_http_request_t *r, Lookup &lookup, const Provider &provider, std::s
     }
     if (!lookup.running) {
         prepare_call(r, call, provider, value);
+        call.whole = location_conf(r)->policy != nullptr || location_conf(r)->headers != nullptr;
         lookup.began = ngx_current_msec;
         if (call.store->ops->find(&call) == NGX_AGAIN) {
             lookup.running = true;
@@ -174,6 +175,7 @@ void prepare_call(ngx_http_request_t *r, StoreCall &call, const Provider &provid
     call.binding = provider.binding;
     call.now = ngx_time();
     call.idle_timeout = provider.session_idle_timeout;
+    call.whole = false;
     call.done = on_answer;
     call.data = r->main;
 }

@@ -49,13 +49,15 @@ struct StoreCall {
     uint64_t revision = 0;     // replace: the revision that was read
     int64_t now = 0;           // seconds since 1970
     int64_t idle_timeout = 0;  // seconds, 0 = off
+    bool whole = false;        // find: the record will be read, bring it along where that is cheap
     oidc::Digest who{};        // erase_sid, erase_sub: SHA-256 of binding and sid or sub
     ngx_msec_t lease = 0;      // claim: how long it holds
 
     // The answer.
     Stored answer = Stored::absent;
     oidc::SessionHead head{};  // find, load
-    std::string_view found;    // load: the whole record, in `pool`. Also find, where a look-up takes a round trip
+    std::string_view
+        found;  // load: the whole record, in `pool`. Also find, if `whole` or where a look-up takes a round trip
     std::string
         new_cookie;  // create, replace: the session cookie's value from now on; find, load, touch: if it changes
     std::array<unsigned char, 16> id{};  // find, load, where has_id: of the session, whose cookie may change

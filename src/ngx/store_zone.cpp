@@ -63,21 +63,18 @@ ngx_int_t find(StoreCall *call) {
     }
     session.arena.use(session.place, call->now);
     call->head = session.head;
+    if (call->whole) {
+        const size_t size = session.arena.size(session.place);
+        auto *record = static_cast<unsigned char *>(pool_alloc(call->pool, size));
+        session.arena.read(session.place, record);
+        call->found = oidc::bytes(record, size);
+    }
     return answer(call, Stored::found);
 }
 
 ngx_int_t load(StoreCall *call) {
-    const Opened session(*call);
-    if (!session.is_live(*call)) {
-        return answer(call, Stored::absent);
-    }
-    session.arena.use(session.place, call->now);
-    const size_t size = session.arena.size(session.place);
-    auto *record = static_cast<unsigned char *>(pool_alloc(call->pool, size));
-    session.arena.read(session.place, record);
-    call->head = session.head;
-    call->found = oidc::bytes(record, size);
-    return answer(call, Stored::found);
+    call->whole = true;
+    return find(call);
 }
 
 SessionView record_of(const StoreCall &call) {

@@ -71,6 +71,7 @@ std::optional<Error> read_word(Requirement &requirement, Rule &rule, const std::
     }
     if (rule.claim.empty()) {
         rule.claim = word;
+        rule.values_claim = values_key(word);
         return is_path(word) ? std::nullopt
                              : std::optional(refuse("invalid claim \"" + word + "\", a name between dots is empty"));
     }
@@ -103,7 +104,7 @@ bool holds(const Rule &rule, const SessionView &session, Match match) {
     if (is_unverified(rule, session)) {
         return false;
     }
-    auto list = session.claim(values_key(rule.claim));
+    auto list = session.claim(rule.values_claim);
     if (!list) {
         return is_wanted_as_a_whole(rule, session);
     }

@@ -24,7 +24,8 @@ using Match = bool (*)(const Pattern &pattern, std::string_view text);
 
 // One claim and what it may be: any of the values will do.
 struct Rule {
-    std::string claim;  // a path as find_claim takes it
+    std::string claim;         // a path as find_claim takes it
+    std::string values_claim;  // where a session keeps its values as a list
     std::vector<std::string> values;
     std::vector<Pattern> patterns;
     std::vector<std::string> files;  // as written; their lines are in `listed`

@@ -318,15 +318,10 @@ std::string html_escape(std::string_view text) {
 std::string utf8_safe(std::string_view text) {
     std::string out;
     out.reserve(text.size());
+    const auto is_ascii = [](char c) { return (c & 0x80) == 0; };
     while (!text.empty()) {
-        const auto plain = static_cast<size_t>(
-            std::find_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }) - text.begin());
-        out += text.substr(0, plain);
-        text.remove_prefix(plain);
-        if (text.empty()) {
-            break;
-        }
-        const size_t length = utf8_sequence(text);
+        const auto plain = static_cast<size_t>(std::find_if_not(text.begin(), text.end(), is_ascii) - text.begin());
+        const size_t length = plain > 0 ? plain : utf8_sequence(text);
         out += length > 0 ? text.substr(0, length) : std::string_view("\xef\xbf\xbd");
         text.remove_prefix(std::max<size_t>(length, 1));
     }
