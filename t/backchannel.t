@@ -1,4 +1,4 @@
-# Back-Channel Logout 1.0 (protocol.md 6): each bad token is refused by its own rule, a good one ends what it names and nothing else.
+# Back-Channel Logout 1.0: each bad token is refused by its own rule, a good one ends what it names and nothing else.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# auth_oidc_bearer (directives.md 2 and 6, protocol.md 3 and 8): access tokens beside sessions or instead of them. Every lie that an ID
+# auth_oidc_bearer: access tokens beside sessions or instead of them. Every lie that an ID
 # token can tell is told again in an access token, and none is let in.
 
 use strict;

@@ -1,4 +1,4 @@
-# Hostile and unlucky callbacks (protocol.md 2): what is refused before anything is sent to the provider, single use of a login, what
+# Hostile and unlucky callbacks: what is refused before anything is sent to the provider, single use of a login, what
 # the provider's errors become, and what the way back looks like.
 
 use strict;

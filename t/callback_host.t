@@ -1,4 +1,4 @@
-# One callback host for several subdomains of a cookie_domain (directives.md 6): the login goes there first, its ticket is host-only
+# One callback host for several subdomains of a cookie_domain: the login goes there first, its ticket is host-only
 # there, and the session counts at all of them. Without a domain that covers both the callback is refused.
 
 use strict;

@@ -145,7 +145,7 @@ for my $case (
     $op->with(discovery => { headers => $headers }, jwks => { headers => $headers }, sub {
         my $who = begin('');
         $op->forget;
-        $who->fresh->begin('/app');
+        signs_in($who->fresh);
         is_deeply counts(), [1, 1], "Cache-Control says $name: fetched at first use";
         at($fresh);
         $who->fresh->begin('/app') for 1 .. 3;

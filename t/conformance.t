@@ -65,7 +65,7 @@ sub rejects {
 # ---- oidcc-client-basic ----
 
 my $first = accepts('oidcc-client-test');
-is join(' ', map { $_->{endpoint} } $op->journal), 'discovery jwks authorize token userinfo', 'metadata and keys come first, UserInfo last';
+is join(' ', map { $_->{endpoint} } $op->journal), 'discovery authorize token jwks userinfo', 'keys are asked for when there is a token to verify, and before UserInfo';
 like $op->last('authorize')->{query}{scope}, qr/\b(?:profile|email|phone|address)\b/, 'scope-userinfo-claims: one of these is asked for';
 like $op->last('authorize')->{query}{$_}, qr/^[A-Za-z0-9_-]{43}$/, "$_: 43 characters that a URL may hold" for qw(nonce state);
 like $op->last('token')->{headers}{authorization}, qr/^Basic /, 'client-secret-basic';

@@ -1,4 +1,4 @@
-# Attributes and life of the session cookie (directives.md 3), the idle life, and polling.
+# Attributes and life of the session cookie, the idle life, and polling.
 
 use strict;
 use warnings;

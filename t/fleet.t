@@ -1,4 +1,4 @@
-# Several hosts with one Redis: a session is refreshed once, whichever hosts its requests come to (protocol.md 5), and a host that holds the
+# Several hosts with one Redis: a session is refreshed once, whichever hosts its requests come to, and a host that holds the
 # lease and goes away costs a wait and no session.
 
 use strict;

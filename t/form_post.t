@@ -1,4 +1,4 @@
-# Callbacks by POST (OAuth 2.0 Form Post Response Mode; protocol.md 2.1 and 5): the ticket's cookie, bodies of every shape, and their limits.
+# Callbacks by POST (OAuth 2.0 Form Post Response Mode): the ticket's cookie, bodies of every shape, and their limits.
 
 use strict;
 use warnings;

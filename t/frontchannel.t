@@ -1,4 +1,4 @@
-# Front-Channel Logout 1.0 (protocol.md 6): 200 whatever is asked, and a link signs nobody out.
+# Front-Channel Logout 1.0: 200 whatever is asked, and a link signs nobody out.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Every rule for an ID token (protocol.md 3, C 3.1.3.7 and stricter), through the whole module: each lie of the provider is refused with
+# Every rule for an ID token (C 3.1.3.7 and stricter), through the whole module: each lie of the provider is refused with
 # 502 and leaves no session; each odd but honest token lets its user in.
 
 use strict;

@@ -1,4 +1,4 @@
-# What processes and clients that come and go leave behind (protocol.md 2, 5, 8; architecture.md 3): logins and sessions across a reload,
+# What processes and clients that come and go leave behind: logins and sessions across a reload,
 # a killed worker, a shutdown and a client that leaves, two workers that share everything, and one process alone.
 
 use strict;

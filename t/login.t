@@ -1,4 +1,4 @@
-# How a sign-in begins (protocol.md 1): who is sent to the provider, with which parameters, what the browser keeps meanwhile, and what
+# How a sign-in begins: who is sent to the provider, with which parameters, what the browser keeps meanwhile, and what
 # those get who cannot be sent.
 
 use strict;
@@ -353,7 +353,7 @@ is $browser->fresh->get('/app', headers => { 'X-Forwarded-Host' => 'evil.example
     $site->stop;
 }
 
-# ---- what every answer of ours has (protocol.md 7) ----
+# ---- what every answer of ours has ----
 
 my %ours = (
     'the redirect to the provider' => sub { begin('/app') },

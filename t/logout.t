@@ -1,4 +1,4 @@
-# Signing out at logout_uri (protocol.md 6): who may, what ends, where it leads, and what comes back.
+# Signing out at logout_uri: who may, what ends, where it leads, and what comes back.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# What the logs tell (protocol.md 7): one line for a login that failed, at the level of whose fault it is, with the provider, the id that
+# What the logs tell: one line for a login that failed, at the level of whose fault it is, with the provider, the id that
 # the page shows, the rule, what was expected and what was found; and nowhere a query that holds a code or a token.
 
 use strict;

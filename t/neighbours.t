@@ -1,4 +1,4 @@
-# Beside other modules (protocol.md 8): nothing of nginx turns the check off, nothing of ours gets in the way of others, and no cookie of
+# Beside other modules: nothing of nginx turns the check off, nothing of ours gets in the way of others, and no cookie of
 # ours ever reaches an upstream while the rest of the line stays as it came, byte for byte.
 
 use strict;

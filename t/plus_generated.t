@@ -82,7 +82,7 @@ my $page = $browser->login('/coffee?size=1');
 is $page->status, 200, 'signed in';
 like $page->body, qr{GET /coffee\?size=1\nsub=alice}, 'the application knows who it is';
 is_deeply [map { $_->{endpoint} . ' ' . ($_->{headers}{'x-way'} // 'direct') } grep { $_->{endpoint} ne 'authorize' } $op->journal],
-    [map { "$_ location" } qw(discovery jwks token userinfo)], 'each call went through the location';
+    [map { "$_ location" } qw(discovery token jwks userinfo)], 'each call went through the location';
 ok $browser->cookies->find("NGX_OIDC_$name"), 'the session cookie has its documented name';
 
 my $out = $browser->get('/logout');

@@ -1,4 +1,4 @@
-# Rules hang on nginx's own choice of a location (protocol.md 8): no spelling of a path, no method, header or protocol, and no internal
+# Rules hang on nginx's own choice of a location: no spelling of a path, no method, header or protocol, and no internal
 # redirect leads past them. What is guarded is a file: whoever gets its text has come past.
 
 use strict;

@@ -1,4 +1,4 @@
-# A form that meets an ended session (protocol.md 1.4): its user is told, and with auth_oidc_preserve_post it is sent again after signing in.
+# A form that meets an ended session: its user is told, and with auth_oidc_preserve_post it is sent again after signing in.
 # A form of another site never is, nor one of another user, another login, or one that was changed, is too old, or was sent already.
 
 use strict;

@@ -1,4 +1,4 @@
-# Metadata and keys of a provider (protocol.md 4): fetched once for all, waiters woken in any case, lies refused, nothing depends on the
+# Metadata and keys of a provider: fetched once for all, waiters woken in any case, lies refused, nothing depends on the
 # provider once somebody is signed in.
 
 use strict;
@@ -43,9 +43,10 @@ is_deeply [$op->journal], [], 'does not ask';
     });
     is keys %seen, 2, 'both workers have answered';
     is $op->count('discovery'), 1, 'metadata was fetched once';
-    is $op->count('jwks'), 1, 'keys too';
-    is $browser->fresh->login($path)->status, 204, 'and a login works';
-    is_deeply [map { $op->count($_) } qw(discovery jwks)], [1, 1], 'with the same data';
+    is $op->count('jwks'), 0, 'keys are not, as long as there is no token to verify';
+    is $browser->fresh->login($path)->status, 204, 'a login works';
+    is $browser->fresh->login($path)->status, 204, 'another too' for 1 .. 3;
+    is_deeply [map { $op->count($_) } qw(discovery jwks)], [1, 1], 'with metadata and keys fetched once';
 }
 
 # ---- many wait for one fetch ----
@@ -81,7 +82,7 @@ for my $wish ('no-store', 'max-age=0', 'no-cache, must-revalidate', 'max-age=1, 
     my $path = fresh();
     my %headers = (headers => { 'Cache-Control' => $wish, Expires => 'Thu, 01 Jan 1970 00:00:00 GMT', Age => 1000 });
     my @before = map { $op->count($_) } qw(discovery jwks);
-    $op->with(discovery => {%headers}, jwks => {%headers}, sub { begins($browser->fresh->get($path)) or die 'no login begins' for 1 .. 6 });
+    $op->with(discovery => {%headers}, jwks => {%headers}, sub { $browser->fresh->login($path)->status == 204 or die 'no login' for 1 .. 6 });
     is_deeply [map { $op->count($_) } qw(discovery jwks)], [map { $_ + 1 } @before], "Cache-Control $wish: one fetch serves for some minutes";
 }
 
@@ -180,6 +181,30 @@ for my $case (
     my $answer = $op->with(jwks => {@knob}, sub { $who->login($path, until => 'callback') });
     like $answer->status, qr/^50[23]$/, "keys: $name";
     is_deeply [grep { /^SESSION_/ } map { $_->{name} } $who->cookies->all], [], "keys: $name: no session";
+}
+
+# ---- keys are fetched when the first token came: once for all, and without them nobody is blamed ----
+
+sub callbacks { my ($path, $count) = @_; return map { my $who = $browser->fresh; [$who, $who->approve($who->begin($path))->location] } 1 .. $count }
+sub open_all { return map { my ($who, $url) = @$_; $who->send('GET', $url, site => 'cross-site') } @_ }
+for my $case (['good', {}, 302], ['bad', { status => 500 }, 503]) {
+    my ($name, $knob, $status) = @$case;
+    my $path = fresh();
+    my @before = map { $op->count($_) } qw(discovery jwks);
+    my @callbacks = callbacks($path, 12);
+    $op->hold('jwks');
+    my @waiting = open_all(@callbacks);
+    $op->wait_held('jwks');
+    is $browser->get('/open')->status, 204, "a $name fetch of keys: others are served meanwhile";
+    $op->with(jwks => $knob, sub { $op->release('jwks') });
+    my @answers = map { $_->response } @waiting;
+    is_deeply [map { $_->status } @answers], [($status) x 12], "a $name fetch of keys: all 12 logins go on";
+    is_deeply [map { $op->count($_) } qw(discovery jwks)], [map { $_ + 1 } @before], "a $name fetch of keys: one for all";
+    next if $status == 302;
+    like $answers[0]->header('Retry-After') // '', qr/^\d+$/, 'without keys: Retry-After';
+    is begins($browser->fresh->get($path)), 1, 'logins begin all the same';
+    ok OIDC::Nginx::wait_until(sub { $browser->fresh->login($path)->status == 204 }, 60), 'and end well when the keys are there';
+    is $op->count('discovery'), $before[0] + 1, 'the metadata served on';
 }
 
 # ---- and honest ones that are odd ----

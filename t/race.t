@@ -1,4 +1,4 @@
-# A sign-out that races a refresh and the writing back of the idle life: whoever is faster, the session never comes back (protocol.md 5).
+# A sign-out that races a refresh and the writing back of the idle life: whoever is faster, the session never comes back.
 # OIDC_ROUNDS=1000 for many more of them.
 
 use strict;

@@ -1,4 +1,4 @@
-# A session is refreshed before its tokens end (protocol.md 5): once, by whoever comes first; what the provider's answers
+# A session is refreshed before its tokens end: once, by whoever comes first; what the provider's answers
 # and its silence do to the session; and that a sign-out in the middle stays one.
 
 use strict;

@@ -1,4 +1,4 @@
-# session_refresh with session_store cookie (protocol.md 5): off by default; switched on, those who still come with the old cookie get what
+# session_refresh with session_store cookie: off by default; switched on, those who still come with the old cookie get what
 # the refresh has made of it.
 
 use strict;

@@ -1,4 +1,4 @@
-# auth_oidc_require, auth_oidc_max_age (directives.md 2): who is let in, and that a refusal is 403 and never another login round.
+# auth_oidc_require, auth_oidc_max_age: who is let in, and that a refusal is 403 and never another login round.
 
 use strict;
 use warnings;

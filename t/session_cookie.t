@@ -1,4 +1,4 @@
-# session_store cookie: all of a session in sealed cookies (directives.md 3, protocol.md 5), and who was signed out stays out.
+# session_store cookie: all of a session in sealed cookies, and who was signed out stays out.
 
 use strict;
 use warnings;

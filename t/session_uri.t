@@ -1,4 +1,4 @@
-# session_uri: "who am I" for scripts (directives.md 2), and the variables that look into claims.
+# session_uri: "who am I" for scripts, and the variables that look into claims.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Mistakes in what keeps sessions, each with its [emerg] text (directives.md 3): `nginx -t` says which line, what was wrong and what to write.
+# Mistakes in what keeps sessions, each with its [emerg] text: `nginx -t` says which line, what was wrong and what to write.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# auth_oidc_set_header (directives.md 2): no spelling of a client's reaches the upstream, in any location of the server.
+# auth_oidc_set_header: no spelling of a client's reaches the upstream, in any location of the server.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# session_revocation: whoever signed out of a session in a cookie stays out (protocol.md 5 and 6): in every worker, after a reload, a
+# session_revocation: whoever signed out of a session in a cookie stays out: in every worker, after a reload, a
 # restart, on other hosts, and when the list is full.
 
 use strict;

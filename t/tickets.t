@@ -1,4 +1,4 @@
-# Logins in flight are sealed cookies of the browser (protocol.md 1.2): how many, how large, how long, and what they are good for.
+# Logins in flight are sealed cookies of the browser: how many, how large, how long, and what they are good for.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Sessions in shared memory (protocol.md 5): what strangers cost, what goes when a zone is full and what is said about it, and when a
+# Sessions in shared memory: what strangers cost, what goes when a zone is full and what is said about it, and when a
 # session is over.
 
 use strict;

@@ -15,7 +15,7 @@
 namespace auth_oidc {
 namespace {
 
-// What kind of request wants in (protocol.md 1.4). Only a navigation is ever sent to sign in; nobody is let in by a
+// What kind of request wants in. Only a navigation is ever sent to sign in; nobody is let in by a
 // header.
 enum class Kind { navigation, framed, post, program };
 

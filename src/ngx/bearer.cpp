@@ -93,7 +93,7 @@ ngx_int_t refuse_issuer(const Work &work, const std::string &issuer) {
                             NGX_HTTP_UNAUTHORIZED));
 }
 
-// Tokens of strangers may force a fetch of the keys once a minute (protocol.md 3). NGX_OK: there are newer ones.
+// Tokens of strangers may force a fetch of the keys once a minute. NGX_OK: there are newer ones.
 ngx_int_t fetch_keys(const Work &work, Provider &provider, const oidc::ProviderData &stale) {
     if (std::exchange(work.context.asked_for_keys, true)) {
         return NGX_DECLINED;
@@ -114,7 +114,7 @@ ngx_int_t judge_signed(const Work &work) {
     }
     auto data = provider->keyring->current();
     if (!data) {
-        return wait_for_data(work.r, work.context, *provider);
+        return wait_for_data(work.r, work.context, *provider, Need::keys);
     }
     auto claims = oidc::check_access_token(provider->client, *data, work.token, rules_of(work.conf));
     if (!claims && oidc::may_be_stale_keys(claims.error())) {
@@ -185,9 +185,9 @@ ngx_int_t judge_opaque(const Work &work, Provider &provider, const oidc::Provide
 // An opaque token names no issuer: the first provider that can be asked is asked, and no other one ever sees it.
 ngx_int_t judge_opaque(const Work &work) {
     for (Provider *provider : work.providers) {
-        auto data = provider->keyring->current();
+        auto data = provider->keyring->current(Need::metadata);
         if (!data) {
-            return wait_for_data(work.r, work.context, *provider);
+            return wait_for_data(work.r, work.context, *provider, Need::metadata);
         }
         if (!data->metadata.introspection_endpoint.empty()) {
             return judge_opaque(work, *provider, *data);
@@ -201,7 +201,7 @@ ngx_int_t judge_opaque(const Work &work) {
 
 ngx_int_t judge(const Work &work) {
     for (Provider *provider : work.providers) {
-        auto data = provider->keyring->current();
+        auto data = provider->keyring->current(Need::metadata);
         auto record = data ? main_conf(work.r)->tokens->find(key_of(work, *provider, *data), ngx_time()) : nullptr;
         if (record) {
             return accept(work, *provider, std::move(record));

@@ -1,13 +1,10 @@
-// The callback: from the provider's redirect to a session (protocol.md 2).
+// The callback: from the provider's redirect to a session.
 //
-//   read_callback -> ticket -> state entered as used -> provider data -> Login -> token request in a subrequest ->
-//   Login
-//        |             |            |                                       ^            |
-//        |             |            +- somebody was here: wait, then go on  |            +- FetchKeys: wait for the
-//        keyring |             +- none: the session of this very state, or a page   +------------+- UserInfo in a
-//        subrequest
-//        +- malformed: a page                                                            +- SignedIn: session, cookies,
-//        302
+//   read_callback: malformed -> a page
+//   ticket:        none -> where the session of this very state goes, or a page
+//   state:         entered as used; somebody was here -> wait, then go where that one went
+//   Login:         token request and UserInfo in subrequests, keys from the keyring -> session, cookies, 302
+#include <algorithm>
 #include <deque>
 
 #include "../oidc/http.hpp"
@@ -105,6 +102,18 @@ ngx_int_t start_fetch(ngx_http_request_t *r, Exchange &exchange, oidc::http::Req
     return run_in_subrequest(r, exchange.fetch);
 }
 
+// With fresh keys, or with the old ones again. Without any, no token can be judged: that is not the token's fault.
+ngx_int_t judge_with_keys(ngx_http_request_t *r, Context &context, Exchange &exchange) {
+    if (auto fresh = exchange.provider.keyring->current(Need::keys)) {
+        exchange.data = std::move(fresh);
+    } else if (exchange.data->keys.size() == 0) {
+        return act(r, context, exchange,
+                   oidc::provider_error("provider_data", "the keys of the provider could not be fetched",
+                                        NGX_HTTP_SERVICE_UNAVAILABLE));
+    }
+    return act(r, context, exchange, exchange.login->resume(exchange.data, ngx_time()));
+}
+
 ngx_int_t fetch_keys(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     exchange.waiter = std::make_unique<Waiter>([r] { resume(r); });
     Keyring &keyring = *exchange.provider.keyring;
@@ -113,8 +122,7 @@ ngx_int_t fetch_keys(ngx_http_request_t *r, Context &context, Exchange &exchange
         prepare_wait(r);
         return NGX_AGAIN;
     }
-    exchange.data = keyring.current();
-    return act(r, context, exchange, exchange.login->resume(exchange.data, ngx_time()));
+    return judge_with_keys(r, context, exchange);
 }
 
 ngx_int_t go_to_target(ngx_http_request_t *r, Context &context, Exchange &exchange) {
@@ -234,10 +242,7 @@ ngx_int_t go_on(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     }
     if (exchange.waits_for_keys) {
         exchange.waits_for_keys = false;
-        if (auto fresh = exchange.provider.keyring->current()) {
-            exchange.data = fresh;
-        }
-        return act(r, context, exchange, exchange.login->resume(exchange.data, ngx_time()));
+        return judge_with_keys(r, context, exchange);
     }
     if (exchange.fetching) {
         if (!exchange.fetch.done) {
@@ -246,9 +251,9 @@ ngx_int_t go_on(ngx_http_request_t *r, Context &context, Exchange &exchange) {
         exchange.fetching = false;
         return act(r, context, exchange, exchange.login->resume(exchange.fetch.reply, ngx_time()));
     }
-    exchange.data = exchange.provider.keyring->current();
+    exchange.data = exchange.provider.keyring->current(Need::metadata);
     if (!exchange.data) {
-        return wait_for_data(r, context, exchange.provider);
+        return wait_for_data(r, context, exchange.provider, Need::metadata);
     }
     exchange.login = std::make_unique<oidc::Login>(exchange.provider.client, exchange.data, exchange.ticket);
     return act(r, context, exchange, exchange.login->resume(exchange.callback, ngx_time()));
@@ -361,12 +366,8 @@ ngx_int_t open_exchange(ngx_http_request_t *r, Context &context, oidc::Callback 
 }
 
 bool posts_back(const Endpoint &endpoint) {
-    for (const Provider *provider : endpoint.providers) {
-        if (provider->posts_back()) {
-            return true;
-        }
-    }
-    return false;
+    return std::any_of(endpoint.providers.begin(), endpoint.providers.end(),
+                       [](const Provider *provider) { return provider->posts_back(); });
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// One callback host for several subdomains (directives.md 6): a login that begins elsewhere first goes to that host's
+// One callback host for several subdomains: a login that begins elsewhere first goes to that host's
 // login_uri, so that its ticket is host-only where the callback arrives. The session cookie has the common domain.
 #pragma once
 

@@ -37,11 +37,13 @@ struct Keyring::Live {
           zone(cf, client.name, subject_of(client)),
           watch([](void *self) { static_cast<Live *>(self)->look_around(); }, this) {}
 
-    std::shared_ptr<const oidc::ProviderData> current();
+    std::shared_ptr<const oidc::ProviderData> current(Need need);
+    bool has_keys() const { return data != nullptr && holds_keys; }
     bool is_configured() const { return client.needs_no_discovery() && !client.fixed.keys.empty(); }
     std::shared_ptr<const oidc::ProviderData> configured();
     void load(uint64_t wanted);
-    ngx_int_t join(Waiter &waiter, const KeysFor *brake);
+    ngx_int_t join(Waiter &waiter, Need need, const KeysFor *brake);
+    bool lacks_keys() const;
     void look_around();
     void wake();
 
@@ -63,6 +65,7 @@ struct Keyring::Live {
 
     std::shared_ptr<const oidc::ProviderData> data;
     uint64_t generation = 0;  // that `data` was parsed from
+    bool holds_keys = false;  // of `data`: its key set was fetched or configured, even if nothing in it is of use
 
     Waiters waiters;
     Alarm watch;        // runs while somebody waits for another worker's fetch
@@ -87,18 +90,18 @@ std::shared_ptr<const oidc::ProviderData> Keyring::Live::configured() {
     return data;
 }
 
-std::shared_ptr<const oidc::ProviderData> Keyring::Live::current() {
+std::shared_ptr<const oidc::ProviderData> Keyring::Live::current(Need need) {
     if (is_configured()) {
         return configured();
     }
     std::optional<ZoneView> view = zone.look();
     if (!view) {
-        return data;
+        return need == Need::metadata || holds_keys ? data : nullptr;
     }
     if (view->generation != generation) {
         load(view->generation);
     }
-    if (data == nullptr || !view->usable) {
+    if (data == nullptr || !view->usable || (need == Need::keys && !holds_keys)) {
         return nullptr;
     }
     bool due = view->metadata_due || view->keys_due;
@@ -119,7 +122,9 @@ void Keyring::Live::load(uint64_t wanted) {
         return;
     }
     auto metadata = oidc::read_metadata(client, documents->metadata);
-    auto keys = oidc::KeySet::parse(client.fixed.keys.empty() ? documents->keys : client.fixed.keys);
+    const std::string &text = client.fixed.keys.empty() ? documents->keys : client.fixed.keys;
+    holds_keys = !text.empty();
+    auto keys = holds_keys ? oidc::KeySet::parse(text) : oidc::Result<oidc::KeySet>(oidc::KeySet());
     if (metadata && keys) {
         data = std::make_shared<const oidc::ProviderData>(oidc::ProviderData{std::move(*metadata), std::move(*keys)});
         return;
@@ -129,7 +134,7 @@ void Keyring::Live::load(uint64_t wanted) {
                   client.name.c_str(), error.text.c_str());
 }
 
-ngx_int_t Keyring::Live::join(Waiter &waiter, const KeysFor *brake) {
+ngx_int_t Keyring::Live::join(Waiter &waiter, Need need, const KeysFor *brake) {
     if (!may_fetch() || is_configured()) {
         return NGX_DECLINED;
     }
@@ -141,16 +146,22 @@ ngx_int_t Keyring::Live::join(Waiter &waiter, const KeysFor *brake) {
         if (waiters.empty()) {
             seen = claim.ended;
         }
-        want_keys = want_keys || brake != nullptr;
+        want_keys = want_keys || need == Need::keys;
         if (claim.turn == Turn::ours) {
             begin();
         } else if (!watch.is_set()) {
             watch.after(look_again);
         }
     }
-    want_keys = want_keys || brake != nullptr;
+    want_keys = want_keys || need == Need::keys;
     waiters.add(waiter);
     return NGX_AGAIN;
+}
+
+// Somebody here waits for keys, and the fetch that ended was for metadata alone.
+bool Keyring::Live::lacks_keys() const {
+    const std::optional<ZoneView> view = zone.look();
+    return want_keys && client.fixed.keys.empty() && view && view->usable && !view->has_keys;
 }
 
 // Nothing in another worker can wake those who wait here, so they look.
@@ -158,7 +169,7 @@ void Keyring::Live::look_around() {
     if (fetch != nullptr || waiters.empty()) {
         return;
     }
-    if (zone.ended() != seen) {
+    if (zone.ended() != seen && !lacks_keys()) {
         return wake();
     }
     switch (zone.claim(deadline(), nullptr).turn) {
@@ -184,7 +195,7 @@ void Keyring::Live::begin() {
         load(view->generation);
     }
     bool all = data == nullptr || !view;
-    want_keys = want_keys || all || view->keys_due;
+    want_keys = client.fixed.keys.empty() && (want_keys || (view && view->keys_due));
     if (client.needs_no_discovery() && (all || view->metadata_due)) {
         // The keys are fetched in any case: what ends inside this call wakes nobody who joins behind it.
         Reply reply;
@@ -237,7 +248,8 @@ bool Keyring::Live::take_metadata(Reply &reply) {
         return true;
     }
     outcome.metadata = Fetched{reply.body, fresh_for(reply)};
-    if (!want_keys && data != nullptr && data->metadata.jwks_uri == metadata->jwks_uri) {
+    const bool moved = has_keys() && client.fixed.keys.empty() && data->metadata.jwks_uri != metadata->jwks_uri;
+    if (!want_keys && !moved) {
         return false;
     }
     ask_keys(*metadata);
@@ -285,12 +297,12 @@ Keyring::Keyring(ngx_conf_t *cf, const oidc::Client &client, const FetchOptions 
 
 Keyring::~Keyring() = default;
 
-std::shared_ptr<const oidc::ProviderData> Keyring::current() {
-    return live_->current();
+std::shared_ptr<const oidc::ProviderData> Keyring::current(Need need) {
+    return live_->current(need);
 }
 
-ngx_int_t Keyring::wait(Waiter &waiter) {
-    return live_->join(waiter, nullptr);
+ngx_int_t Keyring::wait(Waiter &waiter, Need need) {
+    return live_->join(waiter, need, nullptr);
 }
 
 ngx_uint_t Keyring::retry_after() const {
@@ -298,11 +310,11 @@ ngx_uint_t Keyring::retry_after() const {
 }
 
 ngx_int_t Keyring::refresh_keys(Waiter &waiter, KeysFor who, const oidc::ProviderData *stale) {
-    auto now = live_->current();
+    auto now = live_->current(Need::keys);
     if (now != nullptr && now.get() != stale) {
         return NGX_OK;
     }
-    return live_->join(waiter, &who);
+    return live_->join(waiter, Need::keys, &who);
 }
 
 Keyring::Health Keyring::health() const {

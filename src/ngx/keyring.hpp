@@ -16,6 +16,10 @@ namespace auth_oidc {
 // send (bearer, logout) once a minute; both per provider over all workers.
 enum class KeysFor { ourselves, strangers };
 
+// What of a provider's data is needed now. Keys are fetched when the first token is to be verified, not before: who
+// only looks at the sign-in asks the provider one document.
+enum class Need { metadata, keys };
+
 class Keyring {
 public:
     // At configuration time: declares the provider's zone (fixed size). client and options must outlive the keyring.
@@ -25,17 +29,18 @@ public:
     Keyring &operator=(const Keyring &) = delete;
 
     // The data to work with now: fresh, or stale for up to 24 h while the provider is away. Null when there is none:
-    // then wait(). A stale copy starts a renewal in the background (one over all workers), nobody waits for it.
-    std::shared_ptr<const oidc::ProviderData> current();
+    // then wait(). A stale copy starts a renewal in the background (one over all workers), nobody waits for it. With
+    // Need::metadata the key set may be empty.
+    std::shared_ptr<const oidc::ProviderData> current(Need need = Need::keys);
 
     // For those without data. NGX_AGAIN: `waiter` will be woken when the fetch ended, however it ended (then ask
     // current() again, and give up with 503 if it is still null). NGX_DECLINED: the provider failed a moment ago, no
     // new try before retry_after() seconds.
-    ngx_int_t wait(Waiter &waiter);
+    ngx_int_t wait(Waiter &waiter, Need need = Need::keys);
     ngx_uint_t retry_after() const;  // seconds, 1 to 30
 
-    // The key set once more, after an unknown kid or a failed signature with `stale`. NGX_AGAIN: waiter is woken when
-    // done. NGX_OK: current() is already newer than `stale`. NGX_DECLINED: braked.
+    // The key set for the first time, or once more after an unknown kid or a failed signature with `stale`. NGX_AGAIN:
+    // waiter is woken when done. NGX_OK: current() is already newer than `stale`. NGX_DECLINED: braked.
     ngx_int_t refresh_keys(Waiter &waiter, KeysFor who, const oidc::ProviderData *stale);
 
     // For the status endpoint: seconds since 1970 of the last good fetch of metadata and keys (0 = never), and whether

@@ -37,10 +37,19 @@ struct Document {
     bool is_usable(int64_t now) const { return now < fresh_until + stale_for; }
     std::string_view view() const { return {text, size}; }
 
-    void put(const std::optional<Fetched> &fetched, const Document &old) {
-        fetched_at = fetched ? ngx_time() : old.fetched_at;
-        fresh_until = fetched ? fetched_at + fetched->fresh_for : old.fresh_until;
-        std::string_view source = fetched ? std::string_view(fetched->document) : old.view();
+    // What was fetched, else what was there before, else nothing.
+    void put(const std::optional<Fetched> &fetched, const Document *old) {
+        std::string_view source;
+        fetched_at = fresh_until = 0;
+        if (fetched) {
+            fetched_at = ngx_time();
+            fresh_until = fetched_at + fetched->fresh_for;
+            source = fetched->document;
+        } else if (old != nullptr) {
+            fetched_at = old->fetched_at;
+            fresh_until = old->fresh_until;
+            source = old->view();
+        }
         size = source.size();
         std::memcpy(text, source.data(), size);
     }
@@ -71,6 +80,7 @@ struct KeyringZone::Shared {
     Slot *slots[2];             // untouched, they cost no memory
 
     Slot &current() { return *slots[generation % 2]; }
+    bool has_keys() { return generation != 0 && current().keys.size != 0; }
     bool is_leased() const {
         // A lease of our own pid is a leftover: whoever asks has no fetch running.
         return owner != 0 && owner != ngx_pid && is_before(ngx_current_msec, deadline) && is_alive(owner);
@@ -148,8 +158,9 @@ std::optional<ZoneView> KeyringZone::look() const {
     if (view.generation != 0) {
         const Slot &slot = shared->current();
         view.metadata_due = slot.metadata.is_due(ngx_time());
-        view.keys_due = slot.keys.is_due(ngx_time());
-        view.usable = slot.metadata.is_usable(ngx_time()) && slot.keys.is_usable(ngx_time());
+        view.has_keys = shared->has_keys();
+        view.keys_due = view.has_keys && slot.keys.is_due(ngx_time());
+        view.usable = slot.metadata.is_usable(ngx_time()) && (!view.has_keys || slot.keys.is_usable(ngx_time()));
     }
     return view;
 }
@@ -183,7 +194,9 @@ Claim KeyringZone::claim(ngx_msec_t deadline, const KeysFor *brake) const {
     if (shared->is_leased()) {
         return {Turn::running, shared->ended};
     }
-    if (shared->is_paused() || (brake != nullptr && !shared->may_force(*brake))) {
+    // Keys that nobody has are due, whoever needs them.
+    const bool forced = brake != nullptr && shared->has_keys();
+    if (shared->is_paused() || (forced && !shared->may_force(*brake))) {
         return {Turn::braked, shared->ended};
     }
     shared->owner = ngx_pid;
@@ -205,13 +218,13 @@ Trouble KeyringZone::conclude(const Outcome &outcome) const {
     if (!ours(shared)) {
         return trouble;
     }
-    bool complete = shared->generation != 0 || (outcome.metadata && outcome.keys);
+    const bool known = shared->generation != 0;
     bool fitting = decltype(Slot::metadata)::fits(outcome.metadata) && decltype(Slot::keys)::fits(outcome.keys);
-    if (complete && fitting && (outcome.metadata || outcome.keys)) {
+    if (fitting && (outcome.metadata || (known && outcome.keys))) {
         const Slot &old = shared->current();
         Slot &next = *shared->slots[(shared->generation + 1) % 2];
-        next.metadata.put(outcome.metadata, old.metadata);
-        next.keys.put(outcome.keys, old.keys);
+        next.metadata.put(outcome.metadata, known ? &old.metadata : nullptr);
+        next.keys.put(outcome.keys, known ? &old.keys : nullptr);
         shared->generation.fetch_add(1, std::memory_order_release);
     }
     trouble.before = shared->failures;

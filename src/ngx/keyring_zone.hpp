@@ -17,11 +17,12 @@ enum class KeysFor;
 struct ZoneView {
     uint64_t generation = 0;  // of the documents; 0: there are none
     bool usable = false;      // fresh, or not stale for too long
-    bool metadata_due = true, keys_due = true;
+    bool metadata_due = true;
+    bool has_keys = false, keys_due = false;
 };
 
 struct Documents {
-    std::string metadata, keys;
+    std::string metadata, keys;  // keys: empty until somebody needed them
 };
 
 enum class Turn {

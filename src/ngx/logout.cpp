@@ -50,7 +50,7 @@ ngx_int_t ask_first(ngx_http_request_t *r, Context &context) {
     // A browser holds the answer's redirects against form-action too.
     auto after = oidc::http::parse_url(provider.client.post_logout_uri);
     std::string form_targets = after ? after->origin() : "";
-    if (auto data = provider.keyring->current()) {
+    if (auto data = provider.keyring->current(Need::metadata)) {
         if (auto url = oidc::http::parse_url(data->metadata.end_session_endpoint)) {
             form_targets += " " + url->origin();
         }
@@ -89,7 +89,7 @@ ngx_int_t signed_out(ngx_http_request_t *r, const Provider &provider, const Logo
 // in here.
 ngx_int_t leave_provider(ngx_http_request_t *r, Provider &provider, const LogoutPlace &place,
                          const std::string &id_token) {
-    auto data = provider.keyring->current();
+    auto data = provider.keyring->current(Need::metadata);
     if (!data) {
         return signed_out(r, provider, place);
     }

@@ -125,7 +125,7 @@ ngx_int_t judge(ngx_http_request_t *r, LogoutWork &work) {
 
 // Of an issuer for several organisations only the metadata know who that can be.
 bool is_issuer(const Provider &provider, std::string_view iss) {
-    auto data = provider.keyring->current();
+    auto data = provider.keyring->current(Need::metadata);
     return data ? oidc::is_issuer(provider.client, data->metadata, iss) : provider.client.is_issuer(iss);
 }
 

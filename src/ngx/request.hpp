@@ -100,7 +100,7 @@ RequestCookies &cookies_of(ngx_http_request_t *r, Context &context);
 std::string_view request_header(ngx_http_request_t *r, std::string_view lower_case_name);
 std::string evaluate(ngx_http_request_t *r, ngx_http_complex_value_t *value);
 
-// Scheme, host and port under which the browser knows us (directives.md: auth_oidc_base_url, else as nginx parsed the
+// Scheme, host and port under which the browser knows us (auth_oidc_base_url, else as nginx parsed the
 // request, and then only names of this server). An error of status 421 otherwise. `provider` with an absolute
 // redirect_uri on the same host lends its scheme and port.
 oidc::Result<std::string> base_url(ngx_http_request_t *r, const Provider *provider);

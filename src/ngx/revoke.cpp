@@ -34,7 +34,7 @@ void call(Provider &provider, oidc::http::Request request) {
 }  // namespace
 
 void revoke_tokens(ngx_http_request_t *r, Provider &provider, const oidc::SessionView &session) {
-    auto data = provider.keyring->current();
+    auto data = provider.keyring->current(Need::metadata);
     if (!data || data->metadata.revocation_endpoint.empty()) {
         return;
     }

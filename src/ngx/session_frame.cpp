@@ -80,7 +80,7 @@ ngx_int_t serve_session_frame(ngx_http_request_t *r, Context &context) {
     }
     const oidc::SessionView *session = load_session(r, context);
     auto state = session ? session->claim(oidc::session_state_key) : std::nullopt;
-    auto data = session ? context.session.provider->keyring->current() : nullptr;
+    auto data = session ? context.session.provider->keyring->current(Need::metadata) : nullptr;
     auto url = data ? oidc::http::parse_url(data->metadata.check_session_iframe) : std::nullopt;
     if (!state || !url) {
         return answer_nothing(r);  // a stranger, or a provider without such a frame

@@ -1,4 +1,4 @@
-// Sessions and tickets in cookies have to fit into a request's header (protocol.md 5).
+// Sessions and tickets in cookies have to fit into a request's header.
 #pragma once
 
 #include "request.hpp"

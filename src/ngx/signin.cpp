@@ -177,9 +177,9 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
                                      "\"response_mode form_post\" needs https or a loopback name, found " + *origin);
         return fail(r, {&provider, error, {}, "login", 0, {}});
     }
-    auto data = provider.keyring->current();
+    auto data = provider.keyring->current(Need::metadata);
     if (!data) {
-        return wait_for_data(r, context, provider);
+        return wait_for_data(r, context, provider, Need::metadata);
     }
     if (read_loop(r, context, provider, is_secure(*origin)).size() >= max_loop_entries) {
         return send_loop_page(r, provider, wish);
@@ -221,11 +221,11 @@ std::string login_url(const Provider &provider, std::string_view return_to) {
     return return_to.empty() ? url : url + "&return_to=" + oidc::percent_encode(return_to);
 }
 
-ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider) {
+ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider, Need need) {
     if (!context.waited) {
         context.waited = true;
         context.waiter = std::make_unique<Waiter>([r] { resume(r); });
-        if (provider.keyring->wait(*context.waiter) == NGX_AGAIN) {
+        if (provider.keyring->wait(*context.waiter, need) == NGX_AGAIN) {
             prepare_wait(r);
             return NGX_AGAIN;
         }

@@ -33,7 +33,7 @@ ngx_int_t send_choice(ngx_http_request_t *r, const std::vector<Provider *> &prov
 void delete_ticket(ngx_http_request_t *r, std::string_view name, bool secure);
 
 // Waits for provider data: NGX_AGAIN, or what the request is answered with when there is none.
-ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider);
+ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider, Need need);
 
 // The loop guard: callbacks of the last minute, however they ended, counted in a sealed cookie of this browser.
 void count_callback(ngx_http_request_t *r, Context &context, Provider &provider, bool secure);

@@ -15,7 +15,7 @@ struct LogoutToken {
     int64_t remember_until = 0;  // seconds since 1970: from then on its own age refuses the token
 };
 
-// Section 2.6, and what protocol.md adds: signature, then every claim. Errors of jose's verify pass through
+// Section 2.6, and more: signature, then every claim. Errors of jose's verify pass through
 // (may_be_stale_keys); their fault is the sender's, for anybody can send such a token. Whether the jti was seen before
 // is for the caller to know.
 Result<LogoutToken> check_logout_token(const Client &client, const ProviderData &data, std::string_view token,

@@ -1,4 +1,4 @@
-// Texts cut into several cookies (protocol.md 5: at most four of at most 3,900 bytes).
+// Texts cut into several cookies (at most four of at most 3,900 bytes).
 #include <string>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// Claims as texts: directives.md 1 and 6 ($oidc_claim_*), 2 (nested names), and what UserInfo may change (C 5.3.2).
+// Claims as texts: $oidc_claim_*, nested names, and what UserInfo may change (C 5.3.2).
 #include <string>
 #include <string_view>
 #include <utility>

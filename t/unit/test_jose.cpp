@@ -1,4 +1,4 @@
-// Verification of a compact JWS: protocol.md 3, RFC 7515, RFC 7518, RFC 8037.
+// Verification of a compact JWS: RFC 7515, RFC 7518, RFC 8037.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

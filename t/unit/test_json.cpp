@@ -1,4 +1,4 @@
-// JSON, parsed strictly: protocol.md 3 (no duplicate members, depth, numbers).
+// JSON, parsed strictly: no duplicate members, depth, numbers.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

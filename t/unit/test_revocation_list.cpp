@@ -1,4 +1,4 @@
-// The list of signed-out sessions (src/ngx/revocation_list.hpp): protocol.md 6, "it is never a way back in".
+// The list of signed-out sessions (src/ngx/revocation_list.hpp): it is never a way back in.
 #include "ngx/revocation_list.hpp"
 
 #include <string>

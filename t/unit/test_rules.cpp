@@ -1,4 +1,4 @@
-// auth_oidc_require (directives.md 2): which claims fulfil which rule, and which rules are none.
+// auth_oidc_require: which claims fulfil which rule, and which rules are none.
 #include <regex>
 #include <string>
 #include <vector>

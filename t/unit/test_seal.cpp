@@ -1,4 +1,4 @@
-// Sealing: protocol.md 1.2 (tickets, a key a day) and 5 (sealed sessions).
+// Sealing: tickets with a key a day, sessions.
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 

@@ -1,4 +1,4 @@
-// Streamlit's secrets.toml (directives.md 4): which entries it comes to, what is warned of, what is refused.
+// Streamlit's secrets.toml: which entries it comes to, what is warned of, what is refused.
 #include <string>
 
 #include "oidc/secrets.hpp"

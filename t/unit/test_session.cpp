@@ -1,4 +1,4 @@
-// Sessions as bytes: protocol.md 5 (lives, formats).
+// Sessions as bytes: lives, formats.
 #include <cstring>
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-// What is said about a session that is too large (directives.md 3: session_keep), and what is sealed into its cookie.
+// What is said about a session that is too large (session_keep), and what is sealed into its cookie.
 #include <string>
 
 #include "oidc/cookie_record.hpp"

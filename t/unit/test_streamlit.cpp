@@ -1,4 +1,4 @@
-// Streamlit's wire formats (directives.md 4): what its own code would read, and nothing that was changed.
+// Streamlit's wire formats: what its own code would read, and nothing that was changed.
 #include <string>
 
 #include "oidc/jose.hpp"

@@ -1,4 +1,4 @@
-// Tickets as bytes: protocol.md 1.2 (a login in flight), 1.3 (the return target).
+// Tickets as bytes: a login in flight, the return target.
 #include <functional>
 #include <string>
 #include <utility>
