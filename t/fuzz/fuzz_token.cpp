@@ -16,9 +16,9 @@ void demand(bool promise) {
     }
 }
 
-bool is_printable(const std::string &text) {
+bool is_within(const std::string &text, unsigned char first) {
     for (const unsigned char c : text) {
-        if (c <= 0x20 || c >= 0x7f) {
+        if (c < first || c >= 0x7f) {
             return false;
         }
     }
@@ -34,7 +34,8 @@ void check(const http::Reply &reply, Grant grant) {
     }
     demand(reply.status / 100 == 2 && !answer->access_token.empty());
     demand(grant == Grant::refresh || !answer->id_token.empty());
-    demand(is_printable(answer->access_token + answer->id_token + answer->refresh_token));
+    demand(is_within(answer->access_token + answer->id_token, 0x21));
+    demand(is_within(answer->refresh_token, 0x20));  // RFC 6749 A.17: spaces too
     demand(answer->expires_in >= -1 && answer->expires_in <= int64_t{1} << 53);
 }
 
