@@ -80,9 +80,10 @@ std::string half_hash(std::string_view alg, std::string_view text, std::string_v
 // A key of our own, for private_key_jwt and request objects. Public part as JWK, alg that fits it.
 class SigningKey {
 public:
-    // PEM text of an RSA, EC or Ed25519 private key; alg and kid may be empty (chosen by type; RFC 7638 thumbprint).
+    // PEM text of an RSA, EC or Ed25519 private key; alg may be empty (chosen by type), and kid: then none is
+    // sent, for only the provider knows under which one it keeps the key.
     static Result<SigningKey> from_pem(std::string_view pem, std::string_view alg, std::string_view kid);
-    Result<std::string> sign(const Json &header, const Json &claims) const;  // compact JWS; sets alg and kid
+    Result<std::string> sign(const Json &header, const Json &claims) const;  // compact JWS; sets alg, kid
     const std::string &alg() const { return alg_; }
     const std::string &kid() const { return kid_; }
     Json public_jwk() const;  // for the provider's registration

@@ -68,7 +68,7 @@ Curve curve_of(const EVP_PKEY *key) {
     return name == "secp521r1" ? Curve{"P-521", 66} : Curve{"", 0};
 }
 
-// RFC 7638 3.2: the required members only, in the order of their names. An empty object for other types.
+// RFC 7518 6: what a public key of this type has to say. An empty object for other types.
 Json required_members(const EVP_PKEY *key) {
     Json out = Json::object();
     switch (EVP_PKEY_get_base_id(key)) {
@@ -95,10 +95,6 @@ Json required_members(const EVP_PKEY *key) {
             break;
     }
     return out;
-}
-
-std::string thumbprint(const EVP_PKEY *key) {
-    return base64url_encode(bytes(sha256(required_members(key).dump())));
 }
 
 // The alg for a key nobody named one for.
@@ -190,7 +186,7 @@ Result<SigningKey> SigningKey::from_pem(std::string_view pem, std::string_view a
     if (auto chosen = out.choose_alg(alg); !chosen) {
         return chosen.error();
     }
-    out.kid_ = kid.empty() ? thumbprint(key) : std::string(kid);
+    out.kid_ = kid;
     return out;
 }
 
@@ -221,7 +217,9 @@ Result<std::string> SigningKey::sign(const Json &header, const Json &claims) con
     }
     Json full = Json::owning(json_copy(header.get()));
     full.set("alg", alg_);
-    full.set("kid", kid_);
+    if (!kid_.empty()) {
+        full.set("kid", kid_);
+    }
     const std::string input = signing_input(full, claims);
     const std::string signature = signature_of(pkey(key_), *known, input);
     if (signature.empty()) {
@@ -234,7 +232,9 @@ Json SigningKey::public_jwk() const {
     Json out = required_members(pkey(key_));
     out.set("use", "sig");
     out.set("alg", alg_);
-    out.set("kid", kid_);
+    if (!kid_.empty()) {
+        out.set("kid", kid_);
+    }
     return out;
 }
 

@@ -5,8 +5,9 @@
 // Any user name with any password signs in; the name becomes `sub`. It ends when its standard input does.
 // Settings: redirect_uris, post_logout_redirect_uris, tls { key, cert } (the same provider on https://localhost too),
 //   refresh_tokens, first_life and later_life { client } (seconds of an access token from a login and from a refresh),
-//   conform (profile and email only from UserInfo), pkce_required, prompt_consent, port, detached (outlive standard input)
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+//   conform (profile and email only from UserInfo), pkce_required, prompt_consent, port, detached (outlive standard input),
+//   more_clients { client: metadata, with public_key: a PEM file in place of jwks }
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -24,6 +25,8 @@ const signingKey = (type, options) => {
   return { ...jwk, use: 'sig', kid: `${options.namedCurve ?? type}-${randomBytes(4).toString('hex')}` };
 };
 
+const keySet = (file) => (file ? { client_secret: undefined, jwks: { keys: [createPublicKey(readFileSync(file)).export({ format: 'jwk' })] } } : {});
+
 const client = (client_id, more = {}) => ({
   client_id,
   client_secret: randomBytes(32).toString('base64url'),
@@ -36,6 +39,7 @@ const clients = [
   client('app-post', { token_endpoint_auth_method: 'client_secret_post' }),
   client('app-public', { token_endpoint_auth_method: 'none', client_secret: undefined }),
   ...algorithms.map((alg) => client(`app-${alg}`, { id_token_signed_response_alg: alg })),
+  ...Object.entries(settings.more_clients ?? {}).map(([id, { public_key, ...more }]) => client(id, { ...more, ...keySet(public_key) })),
 ];
 
 const claimsOf = (name) => ({
@@ -84,6 +88,7 @@ const configuration = {
   },
   features: {
     devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
       async logoutSource(ctx, form) {
@@ -122,7 +127,7 @@ async function interact(op, ctx) {
 function provide(server, issuer) {
   const op = new Provider(issuer, configuration);
   op.use((ctx, next) => (ctx.path.startsWith('/interaction/') ? interact(op, ctx) : next()));
-  for (const event of ['server_error', 'grant.error', 'authorization.error', 'end_session.error']) {
+  for (const event of ['server_error', 'grant.error', 'authorization.error', 'end_session.error', 'backchannel.error']) {
     op.on(event, (ctx, error) => console.error(event, error.message, error.error_detail ?? error.error_description ?? ''));
   }
   server.on('request', op.callback());

@@ -70,7 +70,7 @@ sub DESTROY {
 }
 
 # Goes from the answer that sends the browser to the provider through its sign-in page. Returns the answer that sends the
-# browser back. Options: user, cancel.
+# browser back, a redirect or a page with a form. Options: user, cancel.
 sub at_provider {
     my ($browser, $begun, %option) = @_;
     die 'no redirect to the provider but ' . $begun->status . ': ' . $begun->body . "\n" unless $begun->is_redirect;
@@ -86,6 +86,9 @@ sub at_provider {
             my %form = $option{cancel} ? (cancel => 1) : (login => $option{user} // 'alice', password => 'any', prompt => 'login');
             $page = $browser->post($page->url, \%form, from => $page->url);
         }
+        elsif ($page->body =~ /<form[^>]* action="(http[^"]*)"/ && OIDC::Browser::parse_url($1)->{origin} ne $origin) {
+            return $page;
+        }
         else {
             die 'the provider says ' . $page->status . ': ' . $page->body . "\n";
         }
@@ -96,7 +99,7 @@ sub at_provider {
 sub sign_in {
     my ($browser, $address, %option) = @_;
     my $back = at_provider($browser, $browser->get($address), %option);
-    my $answer = $browser->open_callback($back->location);
+    my $answer = $back->is_redirect ? $browser->open_callback($back->location) : $browser->submit($back);
     return $answer unless $answer->is_redirect;
     return $browser->get($browser->resolve($answer->location, $answer->url), site => 'cross-site');
 }
