@@ -71,4 +71,22 @@ for my $case (@cases) {
     $_->stop for $app, $provider;
 }
 
+# ---- the other road: trusted headers ----
+{
+    my $nginx = OIDC::Nginx->new;
+    my $site = 'http://localhost:' . $nginx->port('site');
+    my $provider = OIDC::Real->provider(redirect_uris => ["$site/oidc_callback"]);
+    my ($config, $http) = example('streamlit-trusted-headers', issuer => $provider->issuer, client_id => 'app', client_secret => $provider->client('app')->{client_secret},
+        listen => '127.0.0.1:%%PORT_site%%', server_name => 'localhost', proxy_pass => 'http://127.0.0.1:%%PORT_app%%') =~ /\A(.*?)^http \{\n(.*)^\}/ms;
+    my %trusted = $config =~ /^#\s+(X-\S+) = "(\w+)"$/mg;
+    my $app = OIDC::StreamlitApp->new('', flags => ['--server.trustedUserHeaders', JSON::PP->new->canonical->encode(\%trusted)]);
+    my $port = $app->port;
+    $http =~ s/%%PORT_app%%/$port/;
+    $nginx->configure(http => $http);
+    $nginx->start;
+    OIDC::Chromium::visit({ site => $site, issuer => $provider->issuer, provider => $provider, nginx => $nginx, certificates => $certificates }, 'streamlit_headers');
+    $nginx->stop;
+    $_->stop for $app, $provider;
+}
+
 done_testing;

@@ -35,12 +35,18 @@ server_metadata_url = "@{[$op->issuer]}/.well-known/openid-configuration"
 END
 $nginx->start;
 my $code = <<'END';
-import json, sys
+import json, sys, time
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value as read
 secret, value = sys.argv[1], sys.argv[2]
 user = json.loads(read(secret, "_streamlit_user", value))
 taken = [i for i in range(len(value)) if read(secret, "_streamlit_user", value[:i] + ("B" if value[i] == "A" else "A") + value[i + 1:]) not in (None, read(secret, "_streamlit_user", value))]
-print(json.dumps({"user": user, "changed and taken": taken, "other secret": read(secret + "x", "_streamlit_user", value), "other name": read(secret, "_streamlit_user_tokens", value)}))
+now, day = time.time, 86400
+def at(days):
+    time.time = lambda: now() + days * day
+    return read(secret, "_streamlit_user", value) is not None
+old = [at(days) for days in (29, 32)]
+time.time = now
+print(json.dumps({"old": old, "user": user, "changed and taken": taken, "other secret": read(secret + "x", "_streamlit_user", value), "other name": read(secret, "_streamlit_user_tokens", value)}))
 END
 for my $case (['small', {}], ['large', { note => 'again and ' x 100, name => "Zo\x{eb} \x{17d} \x{1f600}", groups => [map { "group $_" } 1 .. 20] }]) {
     my ($size, $claims) = @$case;
@@ -52,6 +58,7 @@ for my $case (['small', {}], ['large', { note => 'again and ' x 100, name => "Zo
         is $seen->{user}{is_logged_in}, JSON::PP::true, "$size: and that somebody is signed in";
         is_deeply $seen->{user}{groups}, $claims->{groups} // [qw(staff admin)], "$size: and lists";
         is_deeply $seen->{'changed and taken'}, [], "$size: no change in any place is taken";
+        is_deeply $seen->{old}, [JSON::PP::true, JSON::PP::false], "$size: after 29 days it is taken, after 32 it is too old";
         is $seen->{'other secret'}, undef, "$size: nor another secret";
         is $seen->{'other name'}, undef, "$size: nor another name";
     });

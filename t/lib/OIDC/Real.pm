@@ -1,6 +1,6 @@
 package OIDC::Real;
 
-# The real parts: programs of t/real that run on Node, and certificates for https.
+# The real parts: programs of t/real, and certificates for https.
 
 use strict;
 use warnings;
@@ -14,15 +14,15 @@ use OIDC::Nginx;
 
 my $json = JSON::PP->new->utf8->canonical;
 
-# Starts t/real/NAME.mjs with its settings and waits for the line of JSON that it prints when it listens. The program ends
-# with its standard input, so it never outlives the test.
+# Starts t/real/NAME.mjs, or a NAME.py, with its settings and waits for the line of JSON that it prints when it listens. The program
+# ends with its standard input, so it never outlives the test.
 sub start {
     my ($class, $name, $settings) = @_;
     my $self = bless { owner => $$ }, $class;
-    my $script = "$OIDC::Nginx::CHECKOUT/t/real/$name.mjs";
+    my @command = $name =~ /\.py$/ ? ('python3', '-u', "$OIDC::Nginx::CHECKOUT/t/real/$name") : ('node', "$OIDC::Nginx::CHECKOUT/t/real/$name.mjs");
     local $ENV{NODE_NO_WARNINGS} = 1;
-    $self->{pid} = open2($self->{out}, $self->{in}, 'node', $script, $settings ? $json->encode($settings) : ());
-    $self->{facts} = $self->first_line // die "t/real/$name.mjs did not start; is everything installed (make test does it)?\n";
+    $self->{pid} = open2($self->{out}, $self->{in}, @command, $settings ? $json->encode($settings) : ());
+    $self->{facts} = $self->first_line // die "$command[-1] did not start; is everything installed (make test does it)?\n";
     return $self;
 }
 

@@ -7,7 +7,7 @@ import streamlit as st
 st.session_state.setdefault("count", 0)
 if st.user.is_logged_in:
     st.write(f"Hello, {st.user.name}!")
-    st.write(f"email={st.user.email} groups={','.join(st.user.groups)} provider={st.user.provider}")
+    st.write(f"email={st.user.email} groups={','.join(st.user.get('groups') or [])} provider={st.user.get('provider')}")
     tokens = st.user.get("tokens") or {}
     st.write(f"tokens={','.join(sorted(dict(tokens)))}.")
     if st.button("Count"):
