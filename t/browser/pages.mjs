@@ -22,6 +22,22 @@ await scenario('several providers', async ({ page, complaints }) => {
   ok(page.url().startsWith(settings.issuer), 'choice: a button leads to its provider', page.url());
 });
 
+await scenario('many providers', async ({ page }) => {
+  await page.goto(`${site}/many`);
+  await look(page, 'many');
+  const buttons = await page.locator('main a').allTextContents();
+  is(buttons.length, 6, 'many: a button each');
+  is(buttons[5].trim(), 'Sign in with <b>&amp;</b> "Sons"', 'many: names are text and no HTML');
+  const reached = [];
+  for (let i = 0; i < 6; i++) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => document.activeElement.textContent));
+  }
+  is(reached.join(), buttons.join(), 'many: the keyboard reaches each in turn');
+  const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  ok(ring !== 'none', 'many: and shows where it is', ring);
+});
+
 await scenario('a provider that is away', async ({ page }) => {
   const answer = await page.goto(`${site}/away`);
   is(answer.status(), 503, 'a provider that is away: a page');

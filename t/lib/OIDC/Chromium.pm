@@ -31,12 +31,15 @@ sub configuration {
     my ($self) = @_;
     my $provider = $self->{provider}->directives('app', tls => $self->{tls});
     my ($dir, $port) = ($self->{certificates}, $self->{app}->port);
+    my @names = ('Google', 'Microsoft', 'Ministerium für Ernährung, Ländlichen Raum und Verbraucherschutz', 'Donaudampfschifffahrtsgesellschaftskapitänsverband',
+        'Ελληνική Δημοκρατία', '<b>&amp;</b> "Sons"');
+    my $many = join '', map { my $name = $names[$_] =~ s/(["\\])/\\$1/gr; qq(oidc_provider many_$_ { $provider cookie_name MANY_$_; redirect_uri /many_$_; display_name "$name"; }\n) } 0 .. $#names;
     my $listen = $self->{tls} ? ' ssl http2' : '';
     my $tls = $self->{tls} ? "ssl_certificate $dir/server.pem; ssl_certificate_key $dir/server.key;" : '';
     return <<"END";
 oidc_provider my_idp { $provider ssl_trusted_certificate $dir/ca.pem; logout_uri /logout; $self->{oidc} }
 oidc_provider another { $provider ssl_trusted_certificate $dir/ca.pem; cookie_name ANOTHER; redirect_uri /another; display_name "Another Provider"; }
-oidc_provider absent { issuer https://127.0.0.1:1; client_id x; cookie_name ABSENT; redirect_uri /absent; }
+${many}oidc_provider absent { issuer https://127.0.0.1:1; client_id x; cookie_name ABSENT; redirect_uri /absent; }
 server {
     listen 127.0.0.1:%%PORT_site%%$listen;
     server_name $self->{host};
@@ -51,6 +54,7 @@ server {
         proxy_set_header X-User \$oidc_claim_sub;
     }
     location /choice { auth_oidc my_idp another; }
+    location /many { auth_oidc many_0 many_1 many_2 many_3 many_4 many_5; }
     location /away { auth_oidc absent; }
     location /open/ { auth_oidc off; proxy_pass http://127.0.0.1:$port; }
     location = /open/worker.js {
