@@ -82,9 +82,9 @@ for my $file (glob 't/fuzz/fuzz_*.cpp') {
     my @inputs = glob "t/fuzz/corpus/$name/*";
     cmp_ok scalar @inputs, '>', 0, "$file has a corpus";
 }
-my %run = map { $_ => 1 } glob 't/*.t t/real/*.t t/browser/*.t t/guards/*.t';
+my %run = map { $_ => 1 } glob 't/*.t t/real/*.t t/browser/*.t t/guards/*.t t/more/*.t';
 for my $file (split /\n/, `find t -name '*.t'`) {
-    ok $run{$file}, "$file lies where make test or make check looks";
+    ok $run{$file}, "$file lies where a target of the Makefile looks";
 }
 for my $file (sort keys %run) {
     ok OIDC::Nginx::slurp($file) =~ qr/^done_testing|^\s*plan\b|tests =>/m, "$file says when it is through";
