@@ -1,6 +1,7 @@
 // The session zone by itself: what a session takes in it, and what a look-up costs among so many.
 //   zone memory SIZE,...   bytes that a session of each size takes in turn, when a zone of 8 MB is filled to the brim
 //   zone find COUNT        10,000 look-ups among COUNT sessions, of which alone callgrind counts the instructions
+//   zone end COUNT         1,000 sign-outs by sid among COUNT sessions, counted alike
 #include "../src/ngx/zone_arena.hpp"
 
 #include <valgrind/callgrind.h>
@@ -82,6 +83,36 @@ bool look_up(Arena &arena, const RecordId &id, int64_t time) {
     return head[0] == 'x';
 }
 
+// As a logout token does it: by the index, until nothing bears the key any more.
+bool sign_out(Arena &arena, uint64_t number) {
+    IndexKey key{};
+    const uint64_t user = scattered(number);
+    std::memcpy(key.data(), &user, sizeof(user));
+    arena.repair();
+    uint64_t ended = 0;
+    for (Place place; (place = arena.find(Index::sid, key)) != 0; ++ended) {
+        arena.erase(place);
+    }
+    return ended == 1;
+}
+
+int measure_end(uint64_t count) {
+    constexpr uint64_t sign_outs = 1000;
+    Memory memory((count + 64) * 640 / 64 * 64 + 65536);
+    Arena arena = format(memory);
+    const std::string text(360, 'x');
+    for (uint64_t number = 0; number < count; ++number) {
+        insert(arena, number, text);
+    }
+    uint64_t ended = 0;
+    CALLGRIND_START_INSTRUMENTATION;
+    for (uint64_t i = 0; i < sign_outs; ++i) {
+        ended += sign_out(arena, i * (count / sign_outs));
+    }
+    CALLGRIND_STOP_INSTRUMENTATION;
+    return ended == sign_outs ? 0 : 1;
+}
+
 int measure_find(uint64_t count) {
     constexpr uint64_t look_ups = 10000;
     Memory memory((count + 64) * 640 / 64 * 64 + 65536);
@@ -121,6 +152,9 @@ int main(int count, char **arguments) {
     if (count == 3 && std::string(arguments[1]) == "find") {
         return measure_find(numbers(arguments[2]).at(0));
     }
-    std::fprintf(stderr, "zone memory SIZE,... | zone find COUNT\n");
+    if (count == 3 && std::string(arguments[1]) == "end") {
+        return measure_end(numbers(arguments[2]).at(0));
+    }
+    std::fprintf(stderr, "zone memory SIZE,... | zone find COUNT | zone end COUNT\n");
     return 2;
 }
