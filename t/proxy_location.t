@@ -32,6 +32,7 @@ my ($ngx, undef, $browser) = site(
         location = /_gone { proxy_pass http://127.0.0.1:%%PORT_nobody%%; }
         location = /_slow { $proxy }
         location \@in { return 200 "in\\n"; }
+        location /api { auth_oidc my_idp; auth_oidc_bearer only; try_files /none \@in; }
         location /sneaky { auth_oidc off; try_files /none $location; }
 END
     location => 'add_header X-Token $oidc_access_token always;',
@@ -55,6 +56,17 @@ is ways('refresh'), "$location POST", 'refreshed through the location';
 $who->get('/logout');
 ok OIDC::Nginx::wait_until(sub { $op->count('revoke') == 2 }), 'the tokens are revoked';
 is ways('revoke'), "$location POST | $location POST", 'through it too';
+
+# ---- access tokens that have to be asked about ----
+{
+    $op->forget;
+    my $api = sub { $browser->fresh->get('/api', kind => 'fetch', headers => { Authorization => 'Bearer an-opaque-token-' . $_[0] }) };
+    my %active = (active => JSON::PP::true, iss => $op->issuer, sub => 'alice', aud => $op->client_id, exp => time + 600);
+    is $op->with(introspect => { set => \%active }, sub { $api->('one') })->status, 200, 'an opaque token that the provider knows';
+    is ways('introspect'), "$location POST", 'is asked about through the location';
+    is $op->with(introspect => { set => { active => JSON::PP::false } }, sub { $api->('two') })->status, 401, 'one that it does not know is refused';
+    is_deeply [$op->refused], [], 'the provider found nothing wrong';
+}
 
 # ---- strangers ----
 
