@@ -159,7 +159,7 @@ tests_on_trixie = $(sort $(wildcard t/*.t t/real/*.t))
 tests_on_sid = t/lib.t t/conf.t t/login.t t/callback.t t/logout.t t/zone.t t/set_header.t
 
 .PHONY: test-all
-test-all: test ## `test`, then Keycloak, the regression tests on Debian 13's nginx, and the main ones on sid's
+test-all: test ## `test`, then Keycloak and Firefox, the regression tests on Debian 13's nginx, and the main ones on sid's
 	@pkg/deps install test-all
 	@$(MAKE) run-tests TESTS='$(sort $(wildcard t/more/*.t))'
 	@for suite in trixie sid; do $(MAKE) test-on SUITE=$$suite || exit 1; done
