@@ -115,20 +115,19 @@ void ZoneState::tick() {
     if (!is_our_turn() || output_) {
         return;
     }
-    if (StateStamp now = stamp_of(path_); !(now == seen_)) {
-        seen_ = now;
-        merge();
-    }
+    look();
     if (zone_.shared->changes != zone_.shared->written && begin(false)) {
         step_.next_round();
     }
 }
 
+// Whoever holds the new file has looked at the one that it will replace: nothing in there may be lost.
 bool ZoneState::begin(bool wait) {
     StateFile file = StateFile::open(path_ + ".tmp", wait);
     if (file.is_busy()) {
         return false;
     }
+    look();
     const ZoneArenaLock lock(zone_);
     output_ = std::make_unique<Output>(std::move(file), *keys_, *zone_.shared);
     return output_->file.write(output_->writer.head()) || give_up();
@@ -172,8 +171,8 @@ bool ZoneState::copy_some() {
         return give_up();
     }
     const uint64_t as_of = output_->as_of;
+    seen_ = output_->file.stamp();
     output_.reset();
-    seen_ = stamp_of(path_);
     failed_ = false;
     const ZoneArenaLock lock(zone_);
     zone_.shared->written = as_of;
@@ -209,6 +208,13 @@ void ZoneState::finish() {
 }
 
 // ---- another generation ----
+
+void ZoneState::look() {
+    if (StateStamp now = stamp_of(path_); !(now == seen_)) {
+        seen_ = now;
+        merge();
+    }
+}
 
 void ZoneState::merge() {
     const std::string own(oidc::bytes(zone_.shared->generation, generation_size));

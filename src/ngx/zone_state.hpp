@@ -33,6 +33,7 @@ private:
     void step();
     bool copy_some();
     bool give_up();
+    void look();  // at what another generation has put in the place of the file
     void merge();
     void merge_record(const StateContent::Record &record);
     bool knows_more(const StateContent &content);

@@ -55,14 +55,15 @@ bool make_key(const std::string &path, const std::string &key) {
     return close(fd) == 0 && written;
 }
 
+StateStamp stamp_from(const struct stat &facts) {
+    return {facts.st_ino, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, facts.st_size};
+}
+
 }  // namespace
 
 StateStamp stamp_of(const std::string &path) {
     struct stat facts {};
-    if (stat(path.c_str(), &facts) != 0) {
-        return {};
-    }
-    return {facts.st_ino, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, facts.st_size};
+    return stat(path.c_str(), &facts) == 0 ? stamp_from(facts) : StateStamp();
 }
 
 std::optional<std::string> read_state_file(const std::string &path, size_t most, ngx_log_t *log) {
@@ -145,6 +146,11 @@ bool StateFile::write(std::string_view text) {
         }
     }
     return error_ == 0;
+}
+
+StateStamp StateFile::stamp() const {
+    struct stat facts {};
+    return fstat(fd_, &facts) == 0 ? stamp_from(facts) : StateStamp();
 }
 
 // While the lock is still held.

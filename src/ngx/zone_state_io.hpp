@@ -43,6 +43,7 @@ public:
     bool is_busy() const { return busy_; }
     bool write(std::string_view text);  // false: see error()
     bool replace(const std::string &other);
+    StateStamp stamp() const;  // of the file that was written, whatever has taken its place since
     int error() const { return error_; }
 
 private:
