@@ -69,7 +69,7 @@ is join(' ', map { $_->{endpoint} } $op->journal), 'discovery authorize token jw
 like $op->last('authorize')->{query}{scope}, qr/\b(?:profile|email|phone|address)\b/, 'scope-userinfo-claims: one of these is asked for';
 like $op->last('authorize')->{query}{$_}, qr/^[A-Za-z0-9_-]{43}$/, "$_: 43 characters that a URL may hold" for qw(nonce state);
 like $op->last('token')->{headers}{authorization}, qr/^Basic /, 'client-secret-basic';
-like $op->last('userinfo')->{headers}{authorization}, qr/^Bearer \w/, 'userinfo-bearer-header';
+like $op->last('userinfo')->{headers}{authorization}, qr{^Bearer [A-Za-z0-9_-]+$}, 'userinfo-bearer-header';
 is $op->last('userinfo')->{method} . $op->last('userinfo')->{body}, 'GET', 'and nowhere else';
 rejects('invalid-iss', claims => { iss => $issuer . '1' });
 rejects('an issuer without its slash', claims => { iss => $issuer =~ s{/$}{}r });
