@@ -51,7 +51,7 @@ struct Document {
             source = old->view();
         }
         size = source.size();
-        std::memcpy(text, source.data(), size);
+        source.copy(text, size);
     }
     static bool fits(const std::optional<Fetched> &fetched) { return !fetched || fetched->document.size() <= Room; }
 };
