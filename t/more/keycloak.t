@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # Keycloak as it is: a named provider of a secrets.toml, clients that authenticate in four ways, its back-channel calls in every store,
-# the sign-outs of its administrator, and its access tokens.
+# its front-channel frames, the sign-outs of its administrator, and its access tokens.
 
 use strict;
 use warnings;
@@ -28,16 +28,20 @@ my %client = (
     cookie => ['client-jwt', { 'use.jwks.string' => 'true', 'jwks.string' => JSON::PP->new->canonical->encode({ keys => [$keys->jwk('rs')] }) },
         'client_auth_method private_key_jwt; client_key ' . $keys->private('rs') . '; session_store cookie;'],
     redis  => ['client-secret', {}, 'client_auth_method client_secret_post; session_store unix:' . $redis->socket . ';'],
+    (map { my ($name, $more) = @$_; ($name => ['client-secret',
+        { 'frontchannel.logout.url' => "$site/framed_$name", 'frontchannel.logout.session.required' => 'true' }, "frontchannel_logout_uri /framed_$name; $more"]) }
+        ['front_zone', ''], ['front_cookie', 'session_store cookie;']),
 );
-my @names = sort keys %client;
+my @framed = grep { /^front/ } sort keys %client;
+my @names = grep { !/^front/ } sort keys %client;
 my $keycloak = OIDC::Keycloak->new(map { my ($authenticator, $attributes) = @{ $client{$_} }; {
-    clientId => $_, secret => $secret, enabled => \1, protocol => 'openid-connect', publicClient => \0, standardFlowEnabled => \1, directAccessGrantsEnabled => \1,
+    clientId => $_, secret => $secret, enabled => \1, protocol => 'openid-connect', publicClient => \0, frontchannelLogout => /^front/ ? \1 : \0, standardFlowEnabled => \1, directAccessGrantsEnabled => \1,
     clientAuthenticatorType => $authenticator, redirectUris => ["$site/*"],
     protocolMappers => [{ name => 'api', protocol => 'openid-connect', protocolMapper => 'oidc-audience-mapper',
         config => { 'included.custom.audience' => 'https://api.example.test', 'access.token.claim' => 'true' } }],
-    attributes => { %$attributes, 'post.logout.redirect.uris' => "$site/*", 'backchannel.logout.url' => "http://127.0.0.1:" . $nginx->port('site') . "/ended_$_",
-        'backchannel.logout.session.required' => 'true' },
-} } @names);
+    attributes => { 'post.logout.redirect.uris' => "$site/*", 'backchannel.logout.session.required' => 'true',
+        (/^front/ ? () : ('backchannel.logout.url' => 'http://127.0.0.1:' . $nginx->port('site') . "/ended_$_")), %$attributes },
+} } @names, @framed);
 my $issuer = $keycloak->issuer;
 
 $nginx->write_file('secrets.toml', <<"END", 0600);
@@ -56,17 +60,17 @@ sub block {
 }
 my $app = 'auth_oidc_set_header X-Sub $oidc_claim_preferred_username; proxy_pass http://127.0.0.1:%%PORT_app%%;';
 $nginx->configure(http => 'oidc_secrets %%DIR%%/secrets.toml { backchannel_logout_uri /ended_keycloak; cookie_name KEYCLOAK; }' . "\n"
-        . join('', map { block($_, $_, $client{$_}[2]) } grep { $_ ne 'keycloak' } @names)
+        . join('', map { block($_, $_, $client{$_}[2]) } grep { $_ ne 'keycloak' } @names, @framed)
         . block('wrong', 'cookie', 'client_auth_method private_key_jwt; client_key ' . $keys->private('rs_wrong') . ';')
         . app_conf() . "server { listen 127.0.0.1:%%PORT_site%%; server_name localhost; location = /bye { return 200 bye; }\n"
-        . join('', map { "location /$_ { auth_oidc $_; $app }\n" } @names, 'wrong')
+        . join('', map { "location /$_ { auth_oidc $_; $app }\n" } @names, @framed, 'wrong')
         . "location /api { auth_oidc redis; auth_oidc_bearer only audience=https://api.example.test typ=jwt; $app } }\n");
 $nginx->start;
 
 sub visitor {
-    my ($user) = @_;
+    my ($user, @pages) = @_;
     my $who = OIDC::Browser->new(base => $site);
-    for my $page (@names) {
+    for my $page (@pages ? @pages : @names) {
         my $answer = OIDC::Keycloak::sign_in($who, "/$page", $user);
         is $answer->status, 200, "$user signs in at /$page";
         like $answer->body, qr/^sub=$user$/m, 'and the application knows who it is';
@@ -95,6 +99,22 @@ my $bob = visitor('bob');
     like $back->location // '', qr{^\Q$site\E/bye\b}, 'with the hint it asks nothing and sends the browser back';
     is sees($alice, $_), $out, "$_: signed out in all workers" for @names;
     is sees($bob, $_), $in, "$_: another user is not" for @names;
+}
+
+# ---- the same by frames in a page of Keycloak's, to which the browser brings no cookie of ours ----
+{
+    my ($origin) = $issuer =~ m{^(\w+://[^/]+)};
+    my ($alice, $other) = map { visitor('alice', 'zone', @framed) } 1, 2;
+    my $page = $alice->get($alice->get('/logout_zone', from => "$site/zone")->location, from => "$site/zone");
+    my @frames = map { OIDC::Browser::html_unescape($_) } $page->body =~ /<iframe[^>]* src="([^"]+)"/g;
+    is_deeply [sort map { m{^\Q$site\E/framed_(\w+)\?(?=.*\biss=)(?=.*\bsid=)} } @frames], [sort @framed], 'the page has a frame for each client, with iss and sid';
+    for my $frame (@frames) {
+        my $answer = $alice->fresh->get($frame, kind => 'iframe', site => 'cross-site', from => $page->url);
+        is $answer->status, 200, 'the frame is answered';
+        like $answer->header('Content-Security-Policy'), qr{frame-ancestors [^;]*\Q$origin\E(?:[ ;]|$)}, 'and Keycloak may show it';
+    }
+    is sees($alice, $_), $out, "$_: signed out in all workers" for @framed;
+    is sees($other, $_), $in, "$_: another sign-in of the same user is not" for @framed;
 }
 
 # ---- the administrator signs a user out everywhere ----
