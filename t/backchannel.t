@@ -12,8 +12,12 @@ my $op = OIDC::Provider->new;
 # Two clients of one issuer share the path.
 my $second = provider_conf($op, name => 'second', provider => 'redirect_uri /second_callback; cookie_name SECOND; backchannel_logout_uri /backchannel;')
     =~ s/client_id [^;]*/client_id second-app/r;
-my ($ngx, undef, $browser) = site(op => $op, nginx => { workers => 2 }, provider => 'backchannel_logout_uri /backchannel;', http => $second,
-    server => 'location /second { auth_oidc second; try_files /none @in; } location @in { return 200 "in\n"; }');
+# A provider that can sign in two ways, and does in one.
+my $both = OIDC::Provider->new(tls => 0, metadata => { id_token_signing_alg_values_supported => [qw(RS256 ES256)] });
+$both->set(keys => ['rs', 'es256']);
+my ($ngx, undef, $browser) = site(op => $op, nginx => { workers => 2 }, provider => 'backchannel_logout_uri /backchannel;',
+    http => $second . provider_conf($both, name => 'both', provider => 'redirect_uri /both_callback; cookie_name BOTH; backchannel_logout_uri /both_backchannel;'),
+    server => 'location /both { auth_oidc both; try_files /none @in; } location /second { auth_oidc second; try_files /none @in; } location @in { return 200 "in\n"; }');
 my $event = 'http://schemas.openid.net/event/backchannel-logout';
 my %form = (headers => { 'Content-Type' => 'application/x-www-form-urlencoded' });
 
@@ -103,5 +107,27 @@ ok !has_session($bob), 'ends it';
     ok !has_session($mine), 'the audience says whose session it is';
 }
 unlike $ngx->access_log . $ngx->error_log, qr/logout_token=/, 'no log has a token';
+
+# ---- one algorithm for both kinds of token (section 2.6) ----
+
+{
+    my $ended = sub {
+        my (%how) = @_;
+        my $who = $browser->fresh;
+        $both->with(claims => { sid => 'sid-both' }, %how, sub { $who->login('/both') });
+        ok has_session($who, '/both'), 'signed in';
+        return sub { my ($token) = @_; secret($token); $browser->fresh->request('POST', '/both_backchannel', kind => 'none', body => form_encode([['logout_token', $token]]), %form)->status . has_session($who, '/both') };
+    };
+    my $es256 = sub { $both->logout_token(sid => 'sid-both', how => { alg => 'ES256', @_ }) };
+    my $answer = $ended->();
+    is $answer->($es256->()), '4001', 'a logout token of an algorithm that its ID tokens do not have is refused in all workers' for 1 .. 4;
+    ok $ngx->wait_log(qr/rule logout_token_alg: expected "RS256", found "ES256"/), 'with a line that names both';
+    is $answer->($both->logout_token(sid => 'sid-both')), '2000', 'one of theirs is not';
+    is $ended->(alg => 'ES256')->($es256->()), '2000', 'after an ID token of another algorithm, that one counts';
+    $answer = $ended->();
+    $both->with(keys => ['rs', 'es256_new'], sub {
+        is $answer->($es256->(key => 'es256_new')), '2000', 'after a change of keys any that the provider offers';
+    });
+}
 
 done_testing;

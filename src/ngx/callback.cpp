@@ -218,6 +218,7 @@ ngx_int_t act(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc:
         return fetch_keys(r, context, exchange);
     }
     if (auto *signed_in = std::get_if<oidc::SignedIn>(&action)) {
+        exchange.provider.keyring->note_id_token_alg(signed_in->id_token_alg);
         return save_session(r, context, exchange, std::move(signed_in->session));
     }
     if (std::holds_alternative<oidc::StartOver>(action)) {

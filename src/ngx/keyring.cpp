@@ -317,6 +317,14 @@ ngx_int_t Keyring::refresh_keys(Waiter &waiter, KeysFor who, const oidc::Provide
     return live_->join(waiter, Need::keys, &who);
 }
 
+void Keyring::note_id_token_alg(const std::string &alg) {
+    live_->zone.note_alg(alg);
+}
+
+std::string Keyring::id_token_alg() const {
+    return live_->zone.alg();
+}
+
 Keyring::Health Keyring::health() const {
     KeyringZone::Health health = live_->zone.health();
     return {static_cast<time_t>(health.metadata_at), static_cast<time_t>(health.keys_at), health.failing};

@@ -43,6 +43,11 @@ public:
     // waiter is woken when done. NGX_OK: current() is already newer than `stale`. NGX_DECLINED: braked.
     ngx_int_t refresh_keys(Waiter &waiter, KeysFor who, const oidc::ProviderData *stale);
 
+    // What the provider signed the last good ID token with, for all workers; empty until one came, and when its keys
+    // have changed since.
+    void note_id_token_alg(const std::string &alg);
+    std::string id_token_alg() const;
+
     // For the status endpoint: seconds since 1970 of the last good fetch of metadata and keys (0 = never), and whether
     // the last try failed.
     struct Health {

@@ -77,6 +77,7 @@ struct KeyringZone::Shared {
     ngx_msec_t next_try;  // counts while failures != 0
     bool was_forced[2];
     ngx_msec_t next_forced[2];  // by KeysFor
+    char alg[8];                // of the last good ID token; a text that ends with a zero
     Slot *slots[2];             // untouched, they cost no memory
 
     Slot &current() { return *slots[generation % 2]; }
@@ -140,6 +141,7 @@ bool KeyringZone::ours(Shared *shared) const {
     shared->generation = 0;
     shared->owner = 0;
     shared->failures = 0;
+    shared->alg[0] = '\0';
     std::fill(std::begin(shared->was_forced), std::end(shared->was_forced), false);
     shared->ended++;
     shared->subject = subject_;
@@ -225,6 +227,9 @@ Trouble KeyringZone::conclude(const Outcome &outcome) const {
         Slot &next = *shared->slots[(shared->generation + 1) % 2];
         next.metadata.put(outcome.metadata, known ? &old.metadata : nullptr);
         next.keys.put(outcome.keys, known ? &old.keys : nullptr);
+        if (known && next.keys.view() != old.keys.view()) {
+            shared->alg[0] = '\0';
+        }
         shared->generation.fetch_add(1, std::memory_order_release);
     }
     trouble.before = shared->failures;
@@ -237,6 +242,19 @@ Trouble KeyringZone::conclude(const Outcome &outcome) const {
     }
     shared->ended++;
     return trouble;
+}
+
+void KeyringZone::note_alg(std::string_view alg) const {
+    Lock lock(zone_);
+    Shared *shared = lock.shared();
+    if (ours(shared) && alg.size() < sizeof(shared->alg)) {
+        shared->alg[alg.copy(shared->alg, alg.size())] = '\0';
+    }
+}
+
+std::string KeyringZone::alg() const {
+    Lock lock(zone_);
+    return ours(lock.shared()) ? lock.shared()->alg : "";
 }
 
 uint64_t KeyringZone::ended() const {

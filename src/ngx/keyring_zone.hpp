@@ -67,6 +67,9 @@ public:
     void extend(ngx_msec_t deadline) const;
     Trouble conclude(const Outcome &outcome) const;
 
+    void note_alg(std::string_view alg) const;
+    std::string alg() const;
+
     uint64_t ended() const;
     ngx_uint_t retry_after() const;
     struct Health {

@@ -106,7 +106,8 @@ ngx_int_t judge(ngx_http_request_t *r, LogoutWork &work) {
         work.asked_for_data = true;
         return first && wait(r, keyring.wait(*work.waiter)) == NGX_AGAIN ? NGX_AGAIN : busy(r);
     }
-    auto token = oidc::check_logout_token(work.provider.client, *data, work.token, ngx_time());
+    const std::string alg = keyring.id_token_alg();
+    auto token = oidc::check_logout_token(work.provider.client, *data, work.token, {ngx_time(), alg});
     if (token) {
         return carry_out(r, work, *token);
     }

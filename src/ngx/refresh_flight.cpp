@@ -183,6 +183,9 @@ void RefreshFlight::keys_fetched() {
 // The new refresh token is stored before anybody uses it.
 void RefreshFlight::save(oidc::Refreshed refreshed) {
     result_ = std::move(refreshed);
+    if (!result_->id_token_alg.empty()) {
+        provider_.keyring->note_id_token_alg(result_->id_token_alg);
+    }
     record_ = oidc::write_session(result_->session);
     call_.record = record_;
     call_.revision = result_->session.head.revision;

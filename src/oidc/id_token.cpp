@@ -269,8 +269,8 @@ Result<Json> read_plain_userinfo(const http::Reply &reply) {
 
 }  // namespace
 
-Result<Json> check_id_token(const Client &client, const ProviderData &data, std::string_view token,
-                            const IdTokenRules &rules) {
+Result<Jws> check_id_token(const Client &client, const ProviderData &data, std::string_view token,
+                           const IdTokenRules &rules) {
     VerifyRules allowed;
     allowed.algs = id_token_algs(client, data.metadata);
     allowed.secret = client.client_secret;
@@ -281,7 +281,7 @@ Result<Json> check_id_token(const Client &client, const ProviderData &data, std:
     if (auto error = check_claims({client, data.metadata, jws->claims, rules, jws->alg})) {
         return std::move(*error);
     }
-    return jws->claims;
+    return jws;
 }
 
 Result<Json> read_userinfo(const Client &client, const ProviderData &data, const http::Reply &reply,

@@ -307,11 +307,12 @@ Action Login::judge_id_token(int64_t now) {
     rules.max_age = ticket_.max_age;
     rules.acr_values = ticket_.acr_values.empty() ? client_.acr_values : ticket_.acr_values;
     rules.now = now;
-    auto claims = check_id_token(client_, *data_, tokens_.id_token, rules);
-    if (!claims) {
-        return stop(std::move(claims.error()));
+    auto id_token = check_id_token(client_, *data_, tokens_.id_token, rules);
+    if (!id_token) {
+        return stop(std::move(id_token.error()));
     }
-    claims_ = std::move(*claims);
+    claims_ = std::move(id_token->claims);
+    alg_ = std::move(id_token->alg);
     // C 5.3: only now that the ID token holds is its access token worth a request.
     if (!client_.userinfo) {
         return finish(Json(), now);
@@ -330,7 +331,7 @@ Action Login::judge_userinfo(int64_t now) {
 
 Action Login::finish(const Json &userinfo, int64_t now) {
     step_ = Step::done;
-    SignedIn signed_in;
+    SignedIn signed_in{{}, alg_};
     Session &session = signed_in.session;
     const Keep &keep = client_.keep;
     const Json merged = userinfo ? merge_claims(claims_, userinfo) : claims_;

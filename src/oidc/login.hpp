@@ -44,6 +44,7 @@ struct FetchKeys {};  // unknown kid or a failed signature: have the key set fet
 struct StartOver {};  // login_required and its kin: one fresh login to the same target, without prompt=none
 struct SignedIn {
     Session session;
+    std::string id_token_alg;
 };
 using Action = std::variant<http::Request, FetchKeys, SignedIn, StartOver, Error>;
 
@@ -80,6 +81,7 @@ private:
         int64_t expires_in = -1;
     } tokens_;
     Json claims_;           // the verified ID token's
+    std::string alg_;       // and what it is signed with
     http::Reply userinfo_;  // judged twice when its signature needs fresh keys
 };
 

@@ -131,7 +131,7 @@ Verdict check_subject(const Check &check) {
 }  // namespace
 
 Result<LogoutToken> check_logout_token(const Client &client, const ProviderData &data, std::string_view token,
-                                       int64_t now) {
+                                       const LogoutRules &rules) {
     VerifyRules allowed;
     allowed.algs = id_token_algs(client, data.metadata);
     allowed.secret = client.client_secret;
@@ -139,7 +139,15 @@ Result<LogoutToken> check_logout_token(const Client &client, const ProviderData 
     if (!jws) {
         return browser_error(jws.error().rule, jws.error().text, 400);
     }
-    const Check check{client, data.metadata, jws->header, jws->claims, now};
+    // One algorithm is registered for a client, its id_token_signed_response_alg, and it holds for both kinds of token.
+    // It is judged after the signature: an unknown key has the keys fetched first, and with them it may have changed.
+    if (client.id_token_algs.empty() && !rules.id_token_alg.empty() && jws->alg != rules.id_token_alg) {
+        return browser_error("logout_token_alg",
+                             expected_found(rules.id_token_alg, jws->alg) +
+                                 "; if its ID tokens come with both, write \"id_token_signing_algs\"",
+                             400);
+    }
+    const Check check{client, data.metadata, jws->header, jws->claims, rules.now};
     for (const auto one : {check_typ, check_iss, check_aud, check_iat, check_exp, check_nbf, check_jti, check_events,
                            check_nonce, check_subject}) {
         if (auto error = one(check)) {
@@ -150,7 +158,7 @@ Result<LogoutToken> check_logout_token(const Client &client, const ProviderData 
     found.sid = jws->claims.string("sid").value_or("");
     found.sub = jws->claims.string("sub").value_or("");
     found.jti = jws->claims.string("jti").value_or("");
-    found.remember_until = jws->claims.time("iat").value_or(now) + max_age + client.clock_skew + 1;
+    found.remember_until = jws->claims.time("iat").value_or(rules.now) + max_age + client.clock_skew + 1;
     return found;
 }
 

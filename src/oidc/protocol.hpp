@@ -68,8 +68,8 @@ struct IdTokenRules {
     int64_t now = 0;                      // seconds since 1970
 };
 // C 3.1.3.7 and stricter: signature, then every claim. Errors of jose's verify pass through (may_be_stale_keys).
-Result<Json> check_id_token(const Client &client, const ProviderData &data, std::string_view token,
-                            const IdTokenRules &rules);
+Result<Jws> check_id_token(const Client &client, const ProviderData &data, std::string_view token,
+                           const IdTokenRules &rules);
 
 // The end_session_endpoint's URL with everything that RP-Initiated Logout 1.0 section 2 sends; nothing when there is no
 // endpoint.

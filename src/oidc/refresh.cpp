@@ -232,14 +232,15 @@ RefreshAction Refresh::judge_id_token(int64_t now) {
     rules.access_token = tokens_.access_token;
     rules.acr_values = client_.acr_values;
     rules.now = now;
-    auto claims = check_id_token(client_, *data_, tokens_.id_token, rules);
-    if (!claims) {
-        return stop(std::move(claims.error()));
+    auto id_token = check_id_token(client_, *data_, tokens_.id_token, rules);
+    if (!id_token) {
+        return stop(std::move(id_token.error()));
     }
-    if (auto error = check_identity(session_, *claims)) {
+    if (auto error = check_identity(session_, id_token->claims)) {
         return stop(std::move(*error));
     }
-    claims_ = std::move(*claims);
+    claims_ = std::move(id_token->claims);
+    alg_ = std::move(id_token->alg);
     return ask_userinfo(now);
 }
 
@@ -266,7 +267,7 @@ RefreshAction Refresh::judge_userinfo(int64_t now) {
     }
     // The old refresh token is spent: the new one must not be lost because of UserInfo.
     keep_tokens(now);
-    return Refreshed{std::move(session_), false};
+    return Refreshed{std::move(session_), alg_, false};
 }
 
 void Refresh::keep_tokens(int64_t now) {
@@ -302,7 +303,7 @@ RefreshAction Refresh::finish(const Json &userinfo, int64_t now) {
     if (userinfo) {
         session_[Field::userinfo] = client_.keep.userinfo ? userinfo.dump() : "";
     }
-    return Refreshed{std::move(session_)};
+    return Refreshed{std::move(session_), alg_};
 }
 
 }  // namespace oidc

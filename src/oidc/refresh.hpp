@@ -36,6 +36,7 @@ bool has_field(const SessionHead &head, Field field);
 // complete is false when UserInfo could not be had: the tokens are new, the claims are still the old ones.
 struct Refreshed {
     Session session;
+    std::string id_token_alg;  // empty: no ID token came along
     bool complete = true;
 };
 using RefreshAction = std::variant<http::Request, FetchKeys, Refreshed, Error>;
@@ -71,7 +72,8 @@ private:
     Step step_ = Step::idle;
     bool keys_fetched_ = false, has_tokens_ = false;
     TokenAnswer tokens_;
-    Json claims_;           // the refreshed ID token's, if there is one
+    Json claims_;  // the refreshed ID token's, if there is one
+    std::string alg_;
     http::Reply userinfo_;  // judged twice when its signature needs fresh keys
 };
 

@@ -42,7 +42,7 @@ void expect_text(const char *name, const std::string &found, const std::string &
     }
 }
 
-std::string outcome(const Result<Json> &result) {
+std::string outcome(const Result<Jws> &result) {
     return result ? "" : result.error().rule;
 }
 

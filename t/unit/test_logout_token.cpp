@@ -44,7 +44,7 @@ void expect_rule(const char *name, const Result<LogoutToken> &result, const std:
 }
 
 Result<LogoutToken> check(const std::string &token) {
-    return check_logout_token(fake::client(), fake::data({&rsa()}), token, fake::now);
+    return check_logout_token(fake::client(), fake::data({&rsa()}), token, {fake::now, {}});
 }
 
 // One member changed; a null value removes it. `rule` empty: accepted.
@@ -149,15 +149,42 @@ void what_is_found(void **) {
     assert_string_equal(found->jti.c_str(), "once");
     // Once it is forgotten, its age must refuse it.
     assert_false(bool(check_logout_token(fake::client(), fake::data({&rsa()}),
-                                         rsa().sign(fake::with(good(), "exp", nullptr)), found->remember_until)));
+                                         rsa().sign(fake::with(good(), "exp", nullptr)), {found->remember_until, {}})));
+}
+
+// One algorithm is registered for a client: a logout token comes with that of the ID tokens, or as it is configured.
+void algorithm_of_the_id_tokens(void **) {
+    const std::string token = rsa().sign(good());
+    const struct {
+        const char *id_token_alg;
+        std::vector<std::string> configured;
+        const char *rule;
+    } algorithms[] = {
+        {"", {}, ""},
+        {"RS256", {}, ""},
+        {"ES256", {}, "logout_token_alg"},
+        {"ES256", {"ES256", "RS256"}, ""},
+        {"RS256", {"ES256"}, "jws_alg"},
+    };
+    for (const auto &one : algorithms) {
+        Client client = fake::client();
+        client.id_token_algs = one.configured;
+        const LogoutRules rules{fake::now, one.id_token_alg};
+        expect_rule(one.id_token_alg, check_logout_token(client, fake::data({&rsa()}), token, rules), one.rule);
+    }
 }
 
 }  // namespace
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(claims),           cmocka_unit_test(neither_sid_nor_sub), cmocka_unit_test(types),
-        cmocka_unit_test(id_token_is_none), cmocka_unit_test(signatures),          cmocka_unit_test(what_is_found),
+        cmocka_unit_test(claims),
+        cmocka_unit_test(neither_sid_nor_sub),
+        cmocka_unit_test(types),
+        cmocka_unit_test(id_token_is_none),
+        cmocka_unit_test(signatures),
+        cmocka_unit_test(what_is_found),
+        cmocka_unit_test(algorithm_of_the_id_tokens),
     };
     return cmocka_run_group_tests_name("logout token", tests, nullptr, nullptr);
 }
