@@ -36,15 +36,16 @@ void check(const Client &client, const std::string &token) {
     rules.access_token = "the-access-token";
     rules.max_age = 300;
     rules.now = now;
-    const auto claims = check_id_token(client, provider, token, rules);
-    if (!claims) {
-        demand(claims.error().text.find_first_of("\r\n") == std::string::npos);
+    const auto id_token = check_id_token(client, provider, token, rules);
+    if (!id_token) {
+        demand(id_token.error().text.find_first_of("\r\n") == std::string::npos);
         return;
     }
-    demand(claims->string("iss") == client.issuer && claims->string("nonce") == "the-nonce");
-    demand(claims->time("exp").value_or(0) > now - client.clock_skew);
-    demand(claims->time("auth_time").value_or(0) >= now - client.clock_skew - rules.max_age);
-    demand(!claims->string("sub").value_or("").empty());
+    const Json &claims = id_token->claims;
+    demand(claims.string("iss") == client.issuer && claims.string("nonce") == "the-nonce");
+    demand(claims.time("exp").value_or(0) > now - client.clock_skew);
+    demand(claims.time("auth_time").value_or(0) >= now - client.clock_skew - rules.max_age);
+    demand(!claims.string("sub").value_or("").empty());
 }
 
 }  // namespace
