@@ -61,9 +61,24 @@ my %asked = map { $_ => 1 } map { $_->{expr} =~ /(auth_oidc_\w+)/g } map { @{ $_
 is_deeply [sort keys %asked], [sort keys %typed], 'the dashboard shows every metric, and no other';
 
 unlike $text . get('/status', kind => 'none')->body, qr/alice|example\.com|secret/i, 'neither a user nor a secret';
-is get('/status?format=xml', kind => 'none')->status, 400, 'an unknown format';
+{
+    my $answer = get('/status?format=xml', kind => 'none');
+    is $answer->status, 400, 'an unknown format';
+    is $answer->header('Cache-Control'), 'no-store', 'in an answer of ours';
+    is get('/status', kind => 'none', headers => { $_->[0] => $_->[1] })->status, 200, "$_->[0] changes nothing" for ['If-Match', '"x"'], ['If-None-Match', '*'];
+}
 is get('/status', method => 'HEAD', kind => 'none')->status, 200, 'and the connection goes on';
 is $browser->post('/status', { x => 1 })->status, 405, 'only GET';
+{
+    # The worker lives on, also where the connection does.
+    my @workers = $ngx->worker_pids;
+    my $who = $browser->fresh;
+    for my $body ('', 'x', 'x' x 300_000) {
+        is $who->request($_, '/status', kind => 'none', body => $body, keepalive => 1)->status, 405, "$_ with " . length($body) . ' bytes' for qw(POST PUT DELETE OPTIONS);
+    }
+    is get('/status', kind => 'none')->status, 200, 'and the next one is served';
+    is_deeply [$ngx->worker_pids], \@workers, 'by the same worker';
+}
 
 like conf_error('server { location / { auth_oidc_status on; } }'), qr/"auth_oidc_status"/, 'it takes no value';
 

@@ -130,6 +130,7 @@ ngx_int_t finish(ngx_http_request_t *r, ngx_int_t status) {
 
 void set_own_headers(ngx_http_request_t *r, const Answer &answer) {
     ensure_context(r).own_answer = true;
+    r->disable_not_modified = 1;  // no condition of the request's makes a 304 or 412 of it
     add_header(r, "Cache-Control", "no-store");
     add_header(r, "X-Content-Type-Options", "nosniff");
     add_header(r, "Referrer-Policy", "no-referrer");

@@ -157,7 +157,7 @@ std::string as_prometheus(const MainConf &main) {
     return text;
 }
 
-ngx_int_t serve_status(ngx_http_request_t *r) {
+ngx_int_t answer_status(ngx_http_request_t *r) {
     if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
         return refuse_method(r, "GET, HEAD");
     }
@@ -170,10 +170,23 @@ ngx_int_t serve_status(ngx_http_request_t *r) {
     } else if (view(format) == "prometheus") {
         answer = {NGX_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", as_prometheus(main), {}};
     } else {
-        return NGX_HTTP_BAD_REQUEST;
+        Failure failure;
+        failure.error = oidc::browser_error(
+            "status_format", "expected json or prometheus, found \"" + oidc::log_safe(view(format)) + "\"");
+        failure.action = "request";
+        return fail(r, failure);
     }
-    r->main->count++;  // send_answer finalizes, and so does whoever called a content handler
     return send_answer(r, answer);
+}
+
+// Answers of ours finalize the request, and so does whoever called a content handler: it has to live through both.
+ngx_int_t serve_status(ngx_http_request_t *r) {
+    r->main->count++;
+    const ngx_int_t answered = answer_status(r);
+    if (answered != NGX_DONE) {
+        r->main->count--;
+    }
+    return answered;
 }
 
 }  // namespace
