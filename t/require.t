@@ -67,7 +67,11 @@ is visitor(role => 'admin', groups => ['staff'])->get('/both/kept')->status, 200
 is visitor(role => 'editor')->get('/both/inner')->status, 200, 'a location of its own replaces what it would inherit';
 is $browser->fresh->begin('/allow')->status, 302, 'anonymous allow: a stranger is sent to sign in all the same';
 is visitor(role => 'x')->get('/allow')->status, 403, 'somebody who does not match gets 403';
-is visitor(role => 'x')->get('/hidden')->status, 404, 'error=404';
+{
+    my $answer = visitor(role => 'x')->get('/hidden');
+    is $answer->status, 404, 'error=404';
+    is $answer->header('Cache-Control'), 'no-store', 'which no cache may keep for others';
+}
 
 my $user = visitor(role => 'x', email => 'user@example.com');
 my $page = $user->get('/never');

@@ -45,6 +45,7 @@ ngx_int_t refuse(ngx_http_request_t *r, Context &context, const oidc::SessionVie
     context.error_description = why;
     if (failed.status != NGX_HTTP_FORBIDDEN) {
         log_refusal(r, context, why);
+        add_header(r, "Cache-Control", "no-store");  // caches may keep a 404, and it holds for this account alone
         return failed.status;
     }
     if (is_program(r) || !context.session.token.empty()) {
