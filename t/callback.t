@@ -135,6 +135,11 @@ refused('iss missing though it was announced', sub { $_[0] =~ s/&?iss=[^&]*//r }
     is $op->count('token'), $asked, 'back button: no second exchange';
     ok has_session($who), 'back button: still signed in';
 }
+for my $case (['/twice?' . 'q' x 190, '/twice?' . 'q' x 190], ['/twice?' . 'q' x 300, '/twice'], ['/twice/' . 'p' x 300, '/']) {
+    my ($target, $kept) = @$case;
+    my ($who, $url) = visitor($target);
+    is $who->open_callback($url)->location, $who->resolve($_), 'back button, ' . length($target) . ' bytes: to all of the target, then its path, never a part of that' for $target, $kept;
+}
 {
     my ($who, $url) = visitor('/stolen');
     my @tickets = $who->cookies->all;

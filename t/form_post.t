@@ -8,7 +8,9 @@ use lib "$FindBin::Bin/lib";
 
 use OIDC::Test;
 
-my ($ngx, $op, $poster) = site(provider => 'response_mode form_post;');
+my $op = OIDC::Provider->new;
+my ($ngx, undef, $poster) = site(op => $op, provider => 'response_mode form_post;', http => provider_conf($op, name => 'asks', provider => 'redirect_uri /asked; cookie_name ASKED;'),
+    server => 'location /asks { auth_oidc asks; try_files /none @in; } location @in { return 200 "in\n"; }');
 my $session = 'NGX_OIDC_SESSION';
 {
     my $begun = $poster->begin('/posted');
@@ -19,6 +21,17 @@ my $session = 'NGX_OIDC_SESSION';
     is $answer->location, $poster->resolve('/posted'), 'form_post: to the target';
     is $answer->cookie($session)->{samesite}, 'Lax', 'form_post: the session stays Lax';
     ok has_session($poster), 'form_post: signed in';
+}
+for my $case (['/app', 'None', 1, 'of a provider that posts'], ['/asks', 'Lax', undef, 'of one beside it that does not']) {
+    my ($page, $samesite, $secure, $what) = @$case;
+    my $who = $poster->fresh;
+    my $begun = $who->begin($page);
+    my $page_back = $who->approve($begun);
+    my $answer = $samesite eq 'None' ? $who->submit($page_back) : $who->open_callback($page_back->location);
+    my ($set) = grep { $_->{name} =~ /LOGIN_/ } $begun->set_cookies;
+    my ($deleted) = grep { $_->{name} eq $set->{name} } $answer->set_cookies;
+    is_deeply [@$_{qw(samesite secure path httponly)}], [$samesite, $secure, '/', 1], "the ticket $what" for $set, $deleted;
+    is_deeply [grep { $_->{name} =~ /LOGIN_/ } $who->cookies->all], [], 'which is gone afterwards';
 }
 
 # The form's fields of a new visitor, changed, and sent in any shape.

@@ -60,7 +60,6 @@ namespace {
 
 constexpr ngx_uint_t max_exchanges = 64;  // per provider and worker: no location's limit_req reaches this path
 constexpr ngx_msec_t look_again = 50;     // another worker cannot wake us
-constexpr size_t max_kept_target = 200;
 
 std::string target_url(const oidc::Ticket &ticket, const std::string &callback_origin) {
     return (ticket.origin.empty() ? callback_origin : ticket.origin) + ticket.target;
@@ -89,7 +88,7 @@ ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Erro
 // The end of a callback, however it came: the ticket is used up, and the loop guard counts.
 void close_ticket(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     bool secure = is_secure(exchange.origin);
-    delete_ticket(r, std::string(ticket_prefix) + exchange.callback.state, secure);
+    delete_ticket(r, &exchange.provider, std::string(ticket_prefix) + exchange.callback.state, secure);
     count_callback(r, context, exchange.provider, secure);
 }
 
@@ -185,10 +184,7 @@ ngx_int_t finish_save(ngx_http_request_t *r, Context &context, Exchange &exchang
 
 ngx_int_t save_session(ngx_http_request_t *r, Context &context, Exchange &exchange, oidc::Session session) {
     // The target too, for the back button and the double click that come when the ticket is gone.
-    const std::string &target = exchange.ticket.target;
-    session[oidc::Field::state] +=
-        " " + exchange.ticket.origin +
-        (target.size() <= max_kept_target ? target : target.substr(0, target.find('?')).substr(0, max_kept_target));
+    session[oidc::Field::state] += " " + exchange.ticket.origin + kept_target(exchange.ticket.target);
     exchange.record = oidc::write_session(session);
     prepare_call(r, exchange.save, exchange.provider, {});
     exchange.save.record = exchange.record;

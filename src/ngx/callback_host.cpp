@@ -74,6 +74,15 @@ std::optional<LoginWish> wish_from_elsewhere(const Provider &provider, std::stri
     return wish;
 }
 
+std::string kept_target(const std::string &target) {
+    constexpr size_t most = 200;
+    if (target.size() <= most) {
+        return target;
+    }
+    std::string path = target.substr(0, target.find('?'));
+    return path.size() <= most ? path : "/";
+}
+
 std::string way_back(const Provider &provider, const std::string &origin, std::string_view target) {
     auto url = oidc::http::parse_url(target);
     return url && is_covered(provider, url->host) ? std::string(target) : origin + safe_target(target, "/");

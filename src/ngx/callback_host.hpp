@@ -13,6 +13,9 @@ std::string callback_host_url(const Provider &provider, const std::string &origi
 // At the callback host: what was sealed there, while a login may take that long.
 std::optional<LoginWish> wish_from_elsewhere(const Provider &provider, std::string_view sealed);
 
+// What of a target a session keeps for later clicks on the same callback: it is short, and never part of a path, which
+// would be another page.
+std::string kept_target(const std::string &target);
 // The address to go to after a callback: a path of this site, or a URL of another host of the domain.
 std::string way_back(const Provider &provider, const std::string &origin, std::string_view target);
 

@@ -43,6 +43,7 @@ bool can_post_back(std::string_view origin) {
 
 struct LiveTicket {
     Cookie cookie;
+    const Provider *provider;
     int64_t created;
 };
 
@@ -58,15 +59,17 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
             continue;
         }
         std::optional<oidc::Ticket> ticket;
+        const Provider *owner = nullptr;
         for (Provider *provider : main_conf(r)->providers) {
             if (!ticket) {
                 ticket = unseal_ticket(*provider, cookie);
+                owner = provider;
             }
         }
         if (ticket) {
-            live.push_back({cookie, ticket->created});
+            live.push_back({cookie, owner, ticket->created});
         } else {
-            delete_ticket(r, without_host_prefix(cookie.name), secure);
+            delete_ticket(r, nullptr, without_host_prefix(cookie.name), secure);
         }
     }
     std::sort(live.begin(), live.end(), [](const LiveTicket &a, const LiveTicket &b) { return a.created < b.created; });
@@ -114,7 +117,7 @@ bool store_ticket(ngx_http_request_t *r, Provider &provider, const oidc::LoginBe
             break;
         }
         used -= bytes_of(live[oldest].cookie);
-        delete_ticket(r, without_host_prefix(live[oldest].cookie.name), secure);
+        delete_ticket(r, live[oldest].provider, without_host_prefix(live[oldest].cookie.name), secure);
     }
     auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
     set(r, {name, sealed}, secure, provider.login_timeout);
@@ -210,9 +213,8 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
 
 }  // namespace
 
-void delete_ticket(ngx_http_request_t *r, std::string_view name, bool secure) {
-    const std::vector<Provider *> &providers = main_conf(r)->providers;
-    bool cross_site = std::any_of(providers.begin(), providers.end(), [](Provider *one) { return one->posts_back(); });
+void delete_ticket(ngx_http_request_t *r, const Provider *provider, std::string_view name, bool secure) {
+    const bool cross_site = provider != nullptr && provider->posts_back();
     (cross_site ? set_cross_site_cookie : set_own_cookie)(r, {name, {}}, secure, 0);
 }
 
