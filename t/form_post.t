@@ -9,7 +9,8 @@ use lib "$FindBin::Bin/lib";
 use OIDC::Test;
 
 my $op = OIDC::Provider->new;
-my ($ngx, undef, $poster) = site(op => $op, provider => 'response_mode form_post;', http => provider_conf($op, name => 'asks', provider => 'redirect_uri /asked; cookie_name ASKED;'),
+my ($ngx, undef, $poster) = site(op => $op, provider => 'response_mode form_post; logout_uri /logout;',
+    http => provider_conf($op, name => 'asks', provider => 'redirect_uri /asked; cookie_name ASKED;'),
     server => 'location /asks { auth_oidc asks; try_files /none @in; } location @in { return 200 "in\n"; }');
 my $session = 'NGX_OIDC_SESSION';
 {
@@ -21,6 +22,9 @@ my $session = 'NGX_OIDC_SESSION';
     is $answer->location, $poster->resolve('/posted'), 'form_post: to the target';
     is $answer->cookie($session)->{samesite}, 'Lax', 'form_post: the session stays Lax';
     ok has_session($poster), 'form_post: signed in';
+    my $out = $poster->get('/logout', from => $poster->resolve('/app'));
+    my @loop = grep { $_->{name} =~ /LOOP/ } $answer->set_cookies, $out->set_cookies;
+    is_deeply [map { [@$_{qw(samesite secure path)}] } @loop], [(['None', 1, '/']) x 2], 'form_post: the loop guard is deleted as it was set';
 }
 for my $case (['/app', 'None', 1, 'of a provider that posts'], ['/asks', 'Lax', undef, 'of one beside it that does not']) {
     my ($page, $samesite, $secure, $what) = @$case;

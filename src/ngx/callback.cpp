@@ -88,7 +88,8 @@ ngx_int_t fail_login(ngx_http_request_t *r, Exchange &exchange, const oidc::Erro
 // The end of a callback, however it came: the ticket is used up, and the loop guard counts.
 void close_ticket(ngx_http_request_t *r, Context &context, Exchange &exchange) {
     bool secure = is_secure(exchange.origin);
-    delete_ticket(r, &exchange.provider, std::string(ticket_prefix) + exchange.callback.state, secure);
+    std::string ticket = std::string(ticket_prefix) + exchange.callback.state;
+    login_cookie_setter (&exchange.provider)(r, {ticket, {}}, secure, 0);
     count_callback(r, context, exchange.provider, secure);
 }
 

@@ -122,7 +122,7 @@ ngx_int_t finish_sign_out(ngx_http_request_t *r, Context &context, SignOut &work
     if (const oidc::SessionView *session = load_session(r, context); session && provider.revoke_on_logout == 1) {
         revoke_tokens(r, provider, *session);
     }
-    set_own_cookie(r, {loop_cookie, {}}, secure, 0);  // whoever signs out by hand is in no loop
+    login_cookie_setter (&provider)(r, {loop_cookie, {}}, secure, 0);  // whoever signs out by hand is in no loop
     main_conf(r)->state->add(Count::logouts);
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "auth_oidc: signed out, provider \"%V\"", &provider.name);
     return leave_provider(r, provider, work.place, work.id_token);

@@ -35,6 +35,16 @@ std::optional<oidc::Ticket> unseal_ticket(Provider &provider, const Cookie &cook
     return ticket;
 }
 
+// The same by whichever of these providers it belongs to.
+std::optional<OpenedTicket> unseal_ticket(const std::vector<Provider *> &providers, const Cookie &cookie) {
+    for (Provider *provider : providers) {
+        if (auto ticket = unseal_ticket(*provider, cookie)) {
+            return OpenedTicket{provider, std::move(*ticket)};
+        }
+    }
+    return std::nullopt;
+}
+
 // A form_post answer comes as a cross-site POST: on plain http no browser would bring the ticket along.
 bool can_post_back(std::string_view origin) {
     auto url = oidc::http::parse_url(origin);
@@ -58,18 +68,10 @@ std::vector<LiveTicket> live_tickets(ngx_http_request_t *r, Context &context, bo
         if (!is_ticket(cookie.name)) {
             continue;
         }
-        std::optional<oidc::Ticket> ticket;
-        const Provider *owner = nullptr;
-        for (Provider *provider : main_conf(r)->providers) {
-            if (!ticket) {
-                ticket = unseal_ticket(*provider, cookie);
-                owner = provider;
-            }
-        }
-        if (ticket) {
-            live.push_back({cookie, owner, ticket->created});
+        if (auto opened = unseal_ticket(main_conf(r)->providers, cookie)) {
+            live.push_back({cookie, opened->provider, opened->ticket.created});
         } else {
-            delete_ticket(r, nullptr, without_host_prefix(cookie.name), secure);
+            login_cookie_setter(nullptr)(r, {without_host_prefix(cookie.name), {}}, secure, 0);
         }
     }
     std::sort(live.begin(), live.end(), [](const LiveTicket &a, const LiveTicket &b) { return a.created < b.created; });
@@ -117,10 +119,10 @@ bool store_ticket(ngx_http_request_t *r, Provider &provider, const oidc::LoginBe
             break;
         }
         used -= bytes_of(live[oldest].cookie);
-        delete_ticket(r, live[oldest].provider, without_host_prefix(live[oldest].cookie.name), secure);
+        const LiveTicket &gone = live[oldest];
+        login_cookie_setter(gone.provider)(r, {without_host_prefix(gone.cookie.name), {}}, secure, 0);
     }
-    auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
-    set(r, {name, sealed}, secure, provider.login_timeout);
+    login_cookie_setter (&provider)(r, {name, sealed}, secure, provider.login_timeout);
     return true;
 }
 
@@ -213,9 +215,8 @@ ngx_int_t begin(ngx_http_request_t *r, Context &context, Provider &provider, con
 
 }  // namespace
 
-void delete_ticket(ngx_http_request_t *r, const Provider *provider, std::string_view name, bool secure) {
-    const bool cross_site = provider != nullptr && provider->posts_back();
-    (cross_site ? set_cross_site_cookie : set_own_cookie)(r, {name, {}}, secure, 0);
+decltype(&set_own_cookie) login_cookie_setter(const Provider *provider) {
+    return provider != nullptr && provider->posts_back() ? set_cross_site_cookie : set_own_cookie;
 }
 
 std::string login_url(const Provider &provider, std::string_view return_to) {
@@ -258,8 +259,7 @@ void count_callback(ngx_http_request_t *r, Context &context, Provider &provider,
         text += std::to_string(time) + " ";
     }
     std::string sealed = provider.sealers->guard.seal(text, loop_cookie, ngx_time());
-    auto set = provider.posts_back() ? set_cross_site_cookie : set_own_cookie;
-    set(r, {loop_cookie, sealed}, secure, loop_window);
+    login_cookie_setter (&provider)(r, {loop_cookie, sealed}, secure, loop_window);
 }
 
 std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context,
@@ -269,10 +269,8 @@ std::optional<OpenedTicket> open_ticket(ngx_http_request_t *r, Context &context,
         if (without_host_prefix(cookie.name) != name) {
             continue;
         }
-        for (Provider *provider : providers) {
-            if (auto ticket = unseal_ticket(*provider, cookie)) {
-                return OpenedTicket{provider, std::move(*ticket)};
-            }
+        if (auto opened = unseal_ticket(providers, cookie)) {
+            return opened;
         }
     }
     return std::nullopt;

@@ -29,9 +29,9 @@ std::string login_url(const Provider &provider, std::string_view return_to);
 ngx_int_t send_choice(ngx_http_request_t *r, const std::vector<Provider *> &providers, const std::string &target,
                       ngx_uint_t status);
 
-// Deletes the cookie of a login in flight, with the attributes that it was set with. `name` has no __Host-. provider:
-// null when nobody knows whose it was.
-void delete_ticket(ngx_http_request_t *r, const Provider *provider, std::string_view name, bool secure);
+// How the cookies of a login in flight, ticket and loop guard, are set and deleted: a callback by POST is a cross-site
+// request. provider: null when nobody knows whose it was.
+decltype(&set_own_cookie) login_cookie_setter(const Provider *provider);
 
 // Waits for provider data: NGX_AGAIN, or what the request is answered with when there is none.
 ngx_int_t wait_for_data(ngx_http_request_t *r, Context &context, Provider &provider, Need need);
