@@ -27,6 +27,7 @@ my ($user, $admin) = (visitor('user'), visitor('admin'));
 is $user->get('/file')->status, 403, 'an empty value: 403';
 is $admin->get('/file')->status, 200, 'a value: in';
 is $user->get('/zero')->status, 404, '"0" is no value, and error= names the status';
+is $user->get('/zero')->header('Cache-Control'), 'no-store', 'which no cache may keep for others';
 is $admin->get('/zero')->status, 200, 'another is';
 is $user->get('/two')->status, 401, 'several lines must all hold';
 is $admin->get('/two')->status, 200, 'and do';

@@ -72,6 +72,7 @@ ngx_int_t check_values_required(ngx_http_request_t *r) {
     for (ngx_uint_t i = 0; rules && i < rules->nelts; i++) {
         const auto &rule = static_cast<ValueRule *>(rules->elts)[i];
         if (!holds(r, rule)) {
+            add_header(r, "Cache-Control", "no-store");  // it holds for this account alone
             return rule.status;
         }
     }
