@@ -24,7 +24,7 @@ my %form = (headers => { 'Content-Type' => 'application/x-www-form-urlencoded' }
 sub send_token {
     my ($token, %option) = @_;
     secret($token);
-    return $browser->fresh->request('POST', '/backchannel', kind => 'none', body => form_encode([['logout_token', $token]]), %form, %option);
+    return $browser->fresh->request('POST', delete $option{path} // '/backchannel', kind => 'none', body => form_encode([['logout_token', $token]]), %form, %option);
 }
 
 # A new visitor who signs in as this user, in a session of the provider's own.
@@ -116,7 +116,7 @@ unlike $ngx->access_log . $ngx->error_log, qr/logout_token=/, 'no log has a toke
         my $who = $browser->fresh;
         $both->with(claims => { sid => 'sid-both' }, %how, sub { $who->login('/both') });
         ok has_session($who, '/both'), 'signed in';
-        return sub { my ($token) = @_; secret($token); $browser->fresh->request('POST', '/both_backchannel', kind => 'none', body => form_encode([['logout_token', $token]]), %form)->status . has_session($who, '/both') };
+        return sub { send_token($_[0], path => '/both_backchannel')->status . has_session($who, '/both') };
     };
     my $es256 = sub { $both->logout_token(sid => 'sid-both', how => { alg => 'ES256', @_ }) };
     my $answer = $ended->();
@@ -124,6 +124,18 @@ unlike $ngx->access_log . $ngx->error_log, qr/logout_token=/, 'no log has a toke
     ok $ngx->wait_log(qr/rule logout_token_alg: expected "RS256", found "ES256"/), 'with a line that names both';
     is $answer->($both->logout_token(sid => 'sid-both')), '2000', 'one of theirs is not';
     is $ended->(alg => 'ES256')->($es256->()), '2000', 'after an ID token of another algorithm, that one counts';
+    {
+        my $who = $browser->fresh;
+        my %claims = (claims => { sid => 'sid-both' });
+        $both->configure(expires_in => 30);
+        $both->with(%claims, sub { $who->login('/both', until => 'callback') });
+        $both->configure(expires_in => 3600);
+        $both->forget;
+        $both->with(%claims, alg => 'ES256', sub { ok has_session($who, '/both'), 'a session goes on' });
+        is $both->count('refresh'), 1, 'after a refresh';
+        is send_token($es256->(), path => '/both_backchannel')->status, 200, 'and the ID token that came with it counts';
+        ok !has_session($who, '/both'), 'for all of its sessions';
+    }
     $answer = $ended->();
     $both->with(keys => ['rs', 'es256_new'], sub {
         is $answer->($es256->(key => 'es256_new')), '2000', 'after a change of keys any that the provider offers';

@@ -22,7 +22,7 @@ $op->configure(issuer => $issuer);
 $op->set(keys => \@suite_keys, callback => { iss => undef }, token => { drop => ['expires_in'] }, refresh => { drop => ['expires_in'] });
 
 my @names = map { "m$_" } 1 .. 40;
-my $common = 'userinfo on; scope openid profile email address phone;  logout_uri /%s_logout; post_logout_uri /bye; '
+my $common = 'userinfo on; scope openid profile email address phone; logout_uri /%s_logout; post_logout_uri /bye; '
     . 'logout_token_hint on; redirect_uri /%s_cb; login_uri /%s_login; cookie_name %s; backchannel_logout_uri /backchannel; frontchannel_logout_uri /%s_front; '
     . 'session_recheck 1s; session_uri /%s_session;';
 my ($ngx, undef, $browser) = site(

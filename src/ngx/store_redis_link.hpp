@@ -43,8 +43,8 @@ public:
     RedisLink(const RedisLink &) = delete;
     RedisLink &operator=(const RedisLink &) = delete;
 
-    // False: the server failed a moment ago and is left alone for now, or too much waits already. Otherwise `answer`
-    // will be called, never from inside of this function.
+    // False: the server failed a moment ago and is left alone for a while, or too much waits already. Otherwise
+    // `answer` will be called, never from inside of this function.
     bool ask(RedisCommand command);
     size_t load() const { return waiting_.size() + sent_.size(); }
 

@@ -22,25 +22,26 @@ my $keys = OIDC::Provider::Keys->new($nginx->dir);
 my $secret = random_token();
 secret($secret);
 
+# How a client is told of a sign-out: by a call, or by a frame.
+sub called { my ($name) = @_; return ('backchannel.logout.session.required' => 'true', 'backchannel.logout.url' => 'http://127.0.0.1:' . $nginx->port('site') . "/ended_$name") }
+sub framed { my ($name) = @_; return ('frontchannel.logout.session.required' => 'true', 'frontchannel.logout.url' => "$site/framed_$name") }
 my %client = (
     keycloak => ['client-secret', {}, ''],
     zone   => ['client-secret-jwt', { 'token.endpoint.auth.signing.alg' => 'HS256' }, 'client_auth_method client_secret_jwt;'],
     cookie => ['client-jwt', { 'use.jwks.string' => 'true', 'jwks.string' => JSON::PP->new->canonical->encode({ keys => [$keys->jwk('rs')] }) },
         'client_auth_method private_key_jwt; client_key ' . $keys->private('rs') . '; session_store cookie;'],
     redis  => ['client-secret', {}, 'client_auth_method client_secret_post; session_store unix:' . $redis->socket . ';'],
-    (map { my ($name, $more) = @$_; ($name => ['client-secret',
-        { 'frontchannel.logout.url' => "$site/framed_$name", 'frontchannel.logout.session.required' => 'true' }, "frontchannel_logout_uri /framed_$name; $more"]) }
-        ['front_zone', ''], ['front_cookie', 'session_store cookie;']),
+    front_zone   => ['client-secret', {}, 'frontchannel_logout_uri /framed_front_zone;'],
+    front_cookie => ['client-secret', {}, 'frontchannel_logout_uri /framed_front_cookie; session_store cookie;'],
 );
 my @framed = grep { /^front/ } sort keys %client;
 my @names = grep { !/^front/ } sort keys %client;
 my $keycloak = OIDC::Keycloak->new(map { my ($authenticator, $attributes) = @{ $client{$_} }; {
-    clientId => $_, secret => $secret, enabled => \1, protocol => 'openid-connect', publicClient => \0, frontchannelLogout => /^front/ ? \1 : \0, standardFlowEnabled => \1, directAccessGrantsEnabled => \1,
-    clientAuthenticatorType => $authenticator, redirectUris => ["$site/*"],
+    clientId => $_, secret => $secret, enabled => \1, protocol => 'openid-connect', publicClient => \0, standardFlowEnabled => \1, directAccessGrantsEnabled => \1,
+    frontchannelLogout => /^front/ ? \1 : \0, clientAuthenticatorType => $authenticator, redirectUris => ["$site/*"],
     protocolMappers => [{ name => 'api', protocol => 'openid-connect', protocolMapper => 'oidc-audience-mapper',
         config => { 'included.custom.audience' => 'https://api.example.test', 'access.token.claim' => 'true' } }],
-    attributes => { 'post.logout.redirect.uris' => "$site/*", 'backchannel.logout.session.required' => 'true',
-        (/^front/ ? () : ('backchannel.logout.url' => 'http://127.0.0.1:' . $nginx->port('site') . "/ended_$_")), %$attributes },
+    attributes => { 'post.logout.redirect.uris' => "$site/*", /^front/ ? framed($_) : called($_), %$attributes },
 } } @names, @framed);
 my $issuer = $keycloak->issuer;
 
